@@ -1,0 +1,1 @@
+"""Pretrained encoders, found, verified and loaded."""

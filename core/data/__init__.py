@@ -1,0 +1,1 @@
+"""Domains, manifests, splits, checks: everything between raw files and Samples."""

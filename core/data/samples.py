@@ -1,0 +1,117 @@
+"""Samples: what a learner is fitted on and scores, the same for tables, text and images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N samples in one schema.
+
+    inputs: a DataFrame of N rows (tables) or a dataset with `__len__` and `__getitem__`.
+    labels: (N,) float, index into Vertical.classes; NaN = unlabelled or masked by the label budget.
+    sample_ids: (N,) str, unique.   domains: (N,) str.   weights: (N,) float >= 0.
+    schema: a TableSchema for tables; None where the inputs speak for themselves.
+    groups: (N,) str, who or what a row belongs to; equal to sample_ids where no group is known.
+    """
+
+    inputs: Any
+    labels: np.ndarray
+    sample_ids: np.ndarray
+    domains: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+    schema: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "sample_ids", "domains", "weights", "groups"):
+            if len(getattr(self, name)) != len(self.inputs):
+                raise ValueError(
+                    f"{name} has {len(getattr(self, name))} rows, inputs {len(self.inputs)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def is_labelled(self) -> np.ndarray:
+        """(N,) bool."""
+        return ~np.isnan(self.labels)
+
+    @property
+    def num_labelled(self) -> int:
+        """How many labels a method may see."""
+        return int(self.is_labelled.sum())
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(N,) int class indices.
+
+        Raises:
+            ValueError: a label is missing; take `labelled()` first.
+        """
+        if not self.is_labelled.all():
+            raise ValueError("some rows are unlabelled; use Samples.labelled() first")
+        return self.labels.astype(int)
+
+    def take(self, rows: np.ndarray | Sequence[int]) -> Samples:
+        """The rows by position or by a Boolean mask, in the order given."""
+        rows = np.asarray(rows)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(int)
+        if isinstance(self.inputs, pd.DataFrame):
+            inputs = self.inputs.iloc[rows].reset_index(drop=True)
+        elif hasattr(self.inputs, "take"):
+            inputs = self.inputs.take(rows)
+        else:
+            inputs = [self.inputs[row] for row in rows]
+        return replace(
+            self,
+            inputs=inputs,
+            labels=self.labels[rows],
+            sample_ids=self.sample_ids[rows],
+            domains=self.domains[rows],
+            weights=self.weights[rows],
+            groups=self.groups[rows],
+        )
+
+    def labelled(self) -> Samples:
+        """Only rows whose label may be seen."""
+        return self.take(self.is_labelled)
+
+    def of_domains(self, names: Sequence[str]) -> Samples:
+        """Only rows of the named domains."""
+        return self.take(np.isin(self.domains.astype(str), list(names)))
+
+    def with_weights(self, weights: np.ndarray) -> Samples:
+        """The same rows with other weights, (N,) >= 0."""
+        return replace(self, weights=np.asarray(weights, dtype=float))
+
+    def with_inputs(self, inputs: Any, schema: Any) -> Samples:
+        """The same rows described by other inputs and their schema."""
+        return replace(self, inputs=inputs, schema=schema)
+
+
+def concatenate(parts: Sequence[Samples]) -> Samples:
+    """Rows of tables in one schema, one part below the other.
+
+    Raises:
+        ValueError: the schemas differ.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if part.schema != first.schema:
+            raise ValueError("samples of different schemas cannot be concatenated")
+    return replace(
+        first,
+        inputs=pd.concat([part.inputs for part in parts], ignore_index=True),
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("labels", "sample_ids", "domains", "weights", "groups")
+        },
+    )

@@ -1,0 +1,218 @@
+"""`params.yaml` as frozen dataclasses: a typo or an impossible value stops before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from core.artifacts import replacing_file
+from core.errors import BadParamsError, MissingArtifactError, did_you_mean
+
+STRICT = ConfigDict(extra="forbid")
+Fraction = Field(ge=0.0, lt=1.0)
+
+
+@dataclass(frozen=True, config=STRICT)
+class SplitParams:
+    """How target rows are split. `auto`: temporal where a time is known, else grouped, else stratified."""
+
+    method: Literal["auto", "stratified", "grouped", "temporal"] = "auto"
+    test_fraction: float = Field(default=0.25, gt=0.0, lt=0.9)
+    valid_fraction: float = Field(default=0.15, gt=0.0, lt=0.9)
+    test_from: str | None = None  # temporal: first day of the test period, YYYY-MM-DD
+
+
+@dataclass(frozen=True, config=STRICT)
+class PrepareParams:
+    """Which domains, which split, how many target labels."""
+
+    target_domain: str
+    source_domains: tuple[str, ...] = ()
+    split: SplitParams = field(default_factory=SplitParams)
+    label_budget: int | None = Field(default=None, ge=0)  # None: every target training label
+    use_protected: bool = True  # False: protected columns are no features, only slices
+    drop_columns: tuple[str, ...] = ()
+    drop_suspects: bool = False  # True: columns the leakage guard suspects are no features
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainParams:
+    """Which transfer with which learner. `auto` chooses among `candidates` by validation."""
+
+    transfer: str = "auto"
+    candidates: tuple[str, ...] = ()
+    learner: str = "logistic_regression"
+    learner_options: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Literal["none", "temperature", "platt", "isotonic"] = "platt"
+    cost_false_negative: float = Field(default=5.0, gt=0.0)  # a positive case that passes
+    cost_false_positive: float = Field(default=1.0, gt=0.0)  # a negative case turned away
+    trackers: tuple[Literal["dvclive", "tensorboard", "wandb", "mlflow"], ...] = ("dvclive",)
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class EvaluateParams:
+    """Intervals, calibration bins and slices."""
+
+    num_bootstrap: int = Field(default=1000, ge=100)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    num_bins: int = Field(default=10, ge=2)
+    slices: tuple[str, ...] = ()  # empty: the domain's protected columns
+    min_slice_rows: int = Field(default=30, ge=1)
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class CompareParams:
+    """The transfer ledger: methods x label budgets x draws on one split."""
+
+    baseline: str = "target_only"
+    methods: tuple[str, ...] = ("source_only", "target_only")
+    budgets: tuple[int | Literal["all"], ...] = ("all",)
+    num_draws: int = Field(default=5, ge=1)
+    num_bootstrap: int = Field(default=1000, ge=100)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class ExportParams:
+    """ONNX, its parity gate and the latency run."""
+
+    parity_tolerance: float = Field(default=1e-4, gt=0.0)
+    num_latency_rows: int = Field(default=1000, ge=1)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ReportParams:
+    """What the report says on top."""
+
+    organisation: str = ""
+    intended_use: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class VerticalParams:
+    """One vertical's section of params.yaml; one subsection a stage, and the vertical's own options."""
+
+    prepare: PrepareParams
+    train: TrainParams = field(default_factory=TrainParams)
+    evaluate: EvaluateParams = field(default_factory=EvaluateParams)
+    compare: CompareParams = field(default_factory=CompareParams)
+    export: ExportParams = field(default_factory=ExportParams)
+    report: ReportParams = field(default_factory=ReportParams)
+    options: Mapping[str, Any] = field(default_factory=dict)  # parsed by the vertical
+
+
+def _choices_at(kind: type, location: tuple[Any, ...]) -> list[str]:
+    """Field names allowed where an unknown key was met."""
+    for step in location:
+        inner = getattr(kind, "__dataclass_fields__", {}).get(step)
+        if inner is None:
+            break
+        if inner.default_factory is not None and hasattr(
+            inner.default_factory, "__dataclass_fields__"
+        ):
+            kind = inner.default_factory
+        elif step == "prepare":
+            kind = PrepareParams
+    return list(getattr(kind, "__dataclass_fields__", {}))
+
+
+def parse_section(kind: type, values: Mapping[str, Any], *, where: str) -> Any:
+    """`values` as the frozen dataclass `kind`; every problem is named in one error.
+
+    Raises:
+        BadParamsError: unknown keys (with the nearest known one), wrong types, values out of range.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        problems = []
+        for issue in error.errors():
+            location = tuple(issue["loc"])
+            path = ".".join([where, *map(str, location)])
+            if issue["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+                choices = _choices_at(kind, location[:-1])
+                problems.append(
+                    f"unknown key '{path}'. {did_you_mean(str(location[-1]), choices)}"
+                )
+            else:
+                problems.append(f"{path}: {issue['msg']}; got {issue['input']!r}")
+        raise BadParamsError("params.yaml: " + "; ".join(problems) + ".") from None
+
+
+def read_params_file(path: Path) -> dict[str, Any]:
+    """The whole file as plain dictionaries.
+
+    Raises:
+        MissingArtifactError: there is no such file.
+        BadParamsError: it is not YAML.
+    """
+    if not path.exists():
+        raise MissingArtifactError(
+            f"{path} is missing.", repair="Run the command in the project's top folder."
+        )
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
+    except YAMLError as error:
+        raise BadParamsError(f"{path} is not valid YAML: {error}") from None
+
+
+def load_params(path: Path, vertical: str) -> VerticalParams:
+    """One vertical's parameters.
+
+    Raises:
+        BadParamsError: the section is missing or wrong in any way.
+    """
+    sections = read_params_file(path)
+    if vertical not in sections:
+        raise BadParamsError(
+            f"{path} has no section '{vertical}'.", repair=did_you_mean(vertical, sections)
+        )
+    return parse_section(VerticalParams, sections[vertical], where=vertical)
+
+
+def set_params(path: Path, changes: Mapping[str, Any]) -> None:
+    """Write `section.sub.key -> value` changes into the file; comments and order are kept.
+
+    The result is parsed before the file is replaced, so a bad value leaves it as it was.
+
+    Raises:
+        BadParamsError: the path or the value is not allowed.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 120
+    document = yaml.load(path.read_text(encoding="utf-8"))
+    for dotted, value in changes.items():
+        *parents, leaf = dotted.split(".")
+        node = document
+        for step in parents:
+            if step not in node:
+                node[step] = {}
+            node = node[step]
+            if not isinstance(node, dict):
+                raise BadParamsError(f"params.yaml: '{dotted}' goes through a plain value.")
+        node[leaf] = value
+    for vertical in {dotted.split(".")[0] for dotted in changes}:
+        parse_section(VerticalParams, _to_builtin(document[vertical]), where=vertical)
+    with replacing_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+def _to_builtin(node: Any) -> Any:
+    """ruamel's round-trip containers as plain ones."""
+    if isinstance(node, dict):
+        return {str(key): _to_builtin(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_to_builtin(value) for value in node]
+    return node

@@ -1,0 +1,1 @@
+"""Ways to move pretrained weights: one file each."""

@@ -1,0 +1,71 @@
+"""What a vertical tells the core about itself, and how the core finds it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from core.data.samples import Samples
+from core.errors import BadParamsError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Vertical:
+    """One field of application.
+
+    `read_domain(folder)` gives a `DomainRows`: the manifest columns (sample_id, label, domain, group, time,
+    slice attributes) and whatever the vertical needs of each row.
+    `open_dataset(rows, specs, target_domain)` turns prepared rows of one or several domains into Samples in the
+    target's schema.
+    `fetch(names, folder)` materialises demo domains under `folder`; `demo_domains` lists them.
+    `protocols` maps a benchmark id (`c1`) to a function (options) -> result dictionary.
+    """
+
+    name: str
+    title: str
+    task: Literal["binary", "multiclass", "multilabel", "regression"]
+    modality: Literal["table", "text", "image", "timeseries"]
+    classes: tuple[str, ...]
+    positive_class: str
+    metrics: tuple[str, ...]
+    source_domains: tuple[str, ...]
+    target_domain: str
+    demo_domains: tuple[str, ...]
+    read_domain: Callable[[Path], Any]
+    open_dataset: Callable[..., Samples]
+    fetch: Callable[..., None]
+    import_domain: Callable[..., Any]
+    options_type: type
+    protocols: Mapping[str, Callable[..., dict]] = field(default_factory=dict)
+    report_sections: Callable[..., list] | None = None
+    predict: Callable[..., pd.DataFrame] | None = None
+
+    @property
+    def positive_index(self) -> int:
+        """Column of the positive class in predicted probabilities."""
+        return self.classes.index(self.positive_class)
+
+
+def vertical_names() -> list[str]:
+    """The packages below `verticals`, sorted."""
+    package = importlib.import_module("verticals")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+
+
+def load_vertical(name: str) -> Vertical:
+    """The `VERTICAL` of `verticals/<name>`.
+
+    Raises:
+        BadParamsError: there is no such vertical; the nearest is named.
+    """
+    if name not in vertical_names():
+        raise BadParamsError(
+            f"Unknown vertical '{name}'.", repair=did_you_mean(name, vertical_names())
+        )
+    return importlib.import_module(f"verticals.{name}").VERTICAL
