@@ -37,9 +37,7 @@ class Artifacts:
         """
         path = self.path(stage, name)
         if not path.exists():
-            raise MissingArtifactError(
-                f"{path} is missing.", repair=f"Run `dvc repro {stage}@{self.vertical}` first."
-            )
+            raise MissingArtifactError(f"{path} is missing.", repair=f"Run `dvc repro {stage}@{self.vertical}` first.")
         return path
 
 
@@ -54,7 +52,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -70,8 +68,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
-            os.replace(path, retired)
-        os.replace(temporary, path)
+            path.replace(retired)
+        temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)

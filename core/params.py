@@ -118,9 +118,7 @@ def _choices_at(kind: type, location: tuple[Any, ...]) -> list[str]:
         inner = getattr(kind, "__dataclass_fields__", {}).get(step)
         if inner is None:
             break
-        if inner.default_factory is not None and hasattr(
-            inner.default_factory, "__dataclass_fields__"
-        ):
+        if inner.default_factory is not None and hasattr(inner.default_factory, "__dataclass_fields__"):
             kind = inner.default_factory
         elif step == "prepare":
             kind = PrepareParams
@@ -142,9 +140,7 @@ def parse_section(kind: type, values: Mapping[str, Any], *, where: str) -> Any:
             path = ".".join([where, *map(str, location)])
             if issue["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
                 choices = _choices_at(kind, location[:-1])
-                problems.append(
-                    f"unknown key '{path}'. {did_you_mean(str(location[-1]), choices)}"
-                )
+                problems.append(f"unknown key '{path}'. {did_you_mean(str(location[-1]), choices)}")
             else:
                 problems.append(f"{path}: {issue['msg']}; got {issue['input']!r}")
         raise BadParamsError("params.yaml: " + "; ".join(problems) + ".") from None
@@ -158,9 +154,7 @@ def read_params_file(path: Path) -> dict[str, Any]:
         BadParamsError: it is not YAML.
     """
     if not path.exists():
-        raise MissingArtifactError(
-            f"{path} is missing.", repair="Run the command in the project's top folder."
-        )
+        raise MissingArtifactError(f"{path} is missing.", repair="Run the command in the project's top folder.")
     try:
         return YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
     except YAMLError as error:
@@ -175,9 +169,7 @@ def load_params(path: Path, vertical: str) -> VerticalParams:
     """
     sections = read_params_file(path)
     if vertical not in sections:
-        raise BadParamsError(
-            f"{path} has no section '{vertical}'.", repair=did_you_mean(vertical, sections)
-        )
+        raise BadParamsError(f"{path} has no section '{vertical}'.", repair=did_you_mean(vertical, sections))
     return parse_section(VerticalParams, sections[vertical], where=vertical)
 
 

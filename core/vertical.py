@@ -65,7 +65,5 @@ def load_vertical(name: str) -> Vertical:
         BadParamsError: there is no such vertical; the nearest is named.
     """
     if name not in vertical_names():
-        raise BadParamsError(
-            f"Unknown vertical '{name}'.", repair=did_you_mean(name, vertical_names())
-        )
+        raise BadParamsError(f"Unknown vertical '{name}'.", repair=did_you_mean(name, vertical_names()))
     return importlib.import_module(f"verticals.{name}").VERTICAL

@@ -30,6 +30,7 @@ class ColumnSpec:
     is_protected: a protected attribute (age, sex, race, ...). is_after_outcome: known only after the outcome; never
     a feature. missing_values: texts that mean "not known" besides the empty one.
     allowed: (minimum, maximum) of a number; a value outside is treated as missing and counted.
+    decimal: the decimal mark of a number's text; the other mark then separates thousands.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ColumnSpec:
     missing_values: tuple[str, ...] = ()
     allowed: tuple[float | None, float | None] = (None, None)
     date_format: str = ""
+    decimal: Literal[".", ","] = "."
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -32,9 +32,7 @@ class Samples:
     def __post_init__(self) -> None:
         for name in ("labels", "sample_ids", "domains", "weights", "groups"):
             if len(getattr(self, name)) != len(self.inputs):
-                raise ValueError(
-                    f"{name} has {len(getattr(self, name))} rows, inputs {len(self.inputs)}"
-                )
+                raise ValueError(f"{name} has {len(getattr(self, name))} rows, inputs {len(self.inputs)}")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -64,6 +64,4 @@ class TableSchema:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TableSchema:
         """Inverse of `to_dict`."""
-        return cls(
-            tuple(Feature(**{**f, "categories": tuple(f["categories"])}) for f in values["features"])
-        )
+        return cls(tuple(Feature(**{**f, "categories": tuple(f["categories"])}) for f in values["features"]))

@@ -34,9 +34,7 @@ class Learner(ABC):
         if is_dataclass(options) and isinstance(options, self.Options):
             self.options = options
         else:
-            self.options = parse_section(
-                self.Options, options or {}, where=f"learner_options of {type(self).__name__}"
-            )
+            self.options = parse_section(self.Options, options or {}, where=f"learner_options of {type(self).__name__}")
         self.seed = seed
 
     @abstractmethod
@@ -90,9 +88,7 @@ def load_learner(folder: Path) -> Learner:
     """
     header_path = Path(folder) / "learner.json"
     if not header_path.exists():
-        raise VerificationError(
-            f"{folder} holds no saved learner.", repair="Run `dvc repro` to train one."
-        )
+        raise VerificationError(f"{folder} holds no saved learner.", repair="Run `dvc repro` to train one.")
     header = read_json(header_path)
     learner = LEARNERS[header["name"]](header["options"], seed=header["seed"])
     learner.load_state(Path(folder))

@@ -1,0 +1,56 @@
+"""`crossdomain compare`: the transfer ledger, or a published protocol."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.artifacts import read_json
+from core.cli.project import project_root
+from core.cli.run import fetch_missing, reproduce
+from core.errors import BadParamsError, did_you_mean
+from core.vertical import load_vertical
+
+HELP = """Show the transfer ledger of the current parameters, or run a benchmark protocol.
+
+Example: crossdomain compare credit_risk
+
+Example: crossdomain compare credit_risk --protocol c1
+
+A protocol writes verticals/VERTICAL/results/PROTOCOL.json with intervals.
+"""
+
+
+def compare(
+    vertical: Annotated[str, typer.Argument(help="For example credit_risk.")],
+    protocol: Annotated[str | None, typer.Option(help="A benchmark's id, such as c1.")] = None,
+) -> None:
+    """Print the ledger or run a protocol."""
+    root = project_root()
+    chosen = load_vertical(vertical)
+    if protocol is None:
+        fetch_missing(vertical, root)
+        reproduce(vertical, root, to="compare")
+        ledger = read_json(root / "artifacts" / vertical / "compare" / "ledger_metrics.json")
+        for line in ledger_lines(ledger):
+            typer.echo(line)
+        return
+    if protocol not in chosen.protocols:
+        raise BadParamsError(
+            f"{vertical} has no protocol '{protocol}'.", repair=did_you_mean(protocol, chosen.protocols)
+        )
+    chosen.protocols[protocol](root, report=typer.echo)
+
+
+def ledger_lines(ledger: dict) -> list[str]:
+    """The ledger as fixed-width text, one line a budget and method."""
+    head = f"{'labels':>7} {'method':34} {ledger['metric']:>6}  {'95 % interval':17} {'gain':>7}  verdict"
+    lines = [f"target {ledger.get('target_domain', '')}, baseline {ledger['baseline']}", head]
+    for entry in ledger["entries"]:
+        interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
+        lines.append(
+            f"{entry['budget']!s:>7} {entry['method']:34} {entry['mean']:6.3f}  {interval:17} "
+            f"{entry['difference']:+7.3f}  {entry['verdict']}"
+        )
+    return lines

@@ -1,0 +1,97 @@
+"""`crossdomain fetch` and `crossdomain import`: the ways in for domain data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.project import project_root
+from core.errors import BadParamsError, did_you_mean
+from core.vertical import load_vertical, vertical_names
+
+FETCH_HELP = """Bring the demo domains of one vertical, or of all, into data/.
+
+Example: crossdomain fetch credit_risk
+
+Air-gapped: set CROSSDOMAIN_MIRROR to a folder or URL that holds the same files.
+"""
+IMPORT_HELP = """Take your own domain into data/VERTICAL/DOMAIN, with types inferred into domain.yaml for your review.
+
+Example: crossdomain import credit_risk my_bank loans.csv --label defaulted --positive 1 --time issued
+--text purpose_note --protected age --after-outcome recoveries --drop internal_id
+
+A further month: the same command with --batch 2026-11. Rows that cannot be read are set aside in
+data/VERTICAL/DOMAIN/quarantine/ with their reason, counted and reported.
+"""
+
+
+def fetch(
+    vertical: Annotated[str | None, typer.Argument(help="All verticals when left out.")] = None,
+    domain: Annotated[
+        list[str] | None, typer.Option("--domain", help="Only this demo domain; may be repeated.")
+    ] = None,
+) -> None:
+    """Materialise demo domains."""
+    for name in [vertical] if vertical else vertical_names():
+        fetch_domains(name, domain or [], project_root())
+
+
+def fetch_domains(vertical_name: str, wanted: list[str], root: Path) -> None:
+    """Fetch the wanted demo domains of one vertical, all of them when none is named.
+
+    Raises:
+        BadParamsError: a wanted domain is no demo domain; the nearest is named.
+    """
+    vertical = load_vertical(vertical_name)
+    for name in wanted:
+        if name not in vertical.demo_domains:
+            raise BadParamsError(
+                f"'{name}' is no demo domain of {vertical_name}.",
+                repair=did_you_mean(name, vertical.demo_domains),
+            )
+    vertical.fetch(list(wanted) or list(vertical.demo_domains), root / "data", report=typer.echo)
+
+
+def import_domain(
+    vertical: Annotated[str, typer.Argument(help="For example credit_risk.")],
+    domain: Annotated[str, typer.Argument(help="A name for your domain: letters, digits, underscore.")],
+    path: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet, JSON or JSON lines.")],
+    label: Annotated[str | None, typer.Option(help="The outcome column.")] = None,
+    positive: Annotated[
+        list[str] | None, typer.Option(help="Value that means the bad outcome; may be repeated.")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="When the case was decided.")] = None,
+    group: Annotated[str | None, typer.Option(help="Borrower, patient, part: never in two splits.")] = None,
+    key: Annotated[str | None, typer.Option(help="Unique key of a row; becomes the sample id.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="Free-text column; may be repeated.")] = None,
+    protected: Annotated[list[str] | None, typer.Option(help="Protected attribute; may be repeated.")] = None,
+    after_outcome: Annotated[
+        list[str] | None, typer.Option(help="Known only after the outcome; may be repeated.")
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Never a feature; may be repeated.")] = None,
+    batch: Annotated[str, typer.Option(help="Name of this delivery.")] = "initial",
+) -> None:
+    """Import a user's own domain."""
+    root = project_root()
+    outcome = load_vertical(vertical).import_domain(
+        path,
+        root / "data",
+        domain,
+        label=label,
+        positive=tuple(positive or ()),
+        time=time,
+        group=group,
+        key=key,
+        text=tuple(text or ()),
+        protected=tuple(protected or ()),
+        after_outcome=tuple(after_outcome or ()),
+        drop=tuple(drop or ()),
+        batch=batch,
+    )
+    typer.echo(f"{outcome.num_rows} rows taken in, {outcome.num_quarantined} quarantined.")
+    for note in outcome.notes:
+        typer.echo(f"  note: {note}")
+    shown = outcome.folder.relative_to(root) if outcome.folder.is_relative_to(root) else outcome.folder
+    typer.echo(f"Review {shown}/domain.yaml, then: crossdomain run {vertical} --target {domain}")

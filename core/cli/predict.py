@@ -1,0 +1,38 @@
+"""`crossdomain predict`: score a file with the saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.project import project_root
+from core.errors import CrossdomainError
+from core.vertical import load_vertical
+
+HELP = """Score a file with the vertical's saved model; rows come out in the order they came in.
+
+Example: crossdomain predict credit_risk applications.csv -o scores.csv
+
+The input needs no label. A row that cannot be scored stays in the output with its reason.
+"""
+
+
+def predict(
+    vertical: Annotated[str, typer.Argument(help="For example credit_risk.")],
+    input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV, CSV.GZ, Parquet, JSON.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV to write.")],
+    model: Annotated[Path | None, typer.Option(help="Another model folder than the pipeline's.")] = None,
+    rows_per_chunk: Annotated[int, typer.Option(min=1, help="Rows held in memory at a time.")] = 50_000,
+    explain: Annotated[bool, typer.Option("--reasons/--no-reasons", help="Write reasons.")] = True,
+) -> None:
+    """Score a file."""
+    chosen = load_vertical(vertical)
+    if chosen.predict is None:
+        raise CrossdomainError(f"{vertical} has no predict yet.")
+    folder = model or project_root() / "artifacts" / vertical / "train" / "model"
+    summary = chosen.predict(
+        input_path, output, folder, rows_per_chunk=rows_per_chunk, explain=explain, progress=typer.echo
+    )
+    typer.echo(str(summary))

@@ -1,0 +1,131 @@
+"""`crossdomain run`: choice to params.yaml, missing domains fetched, then `dvc repro` to the report."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.domains import fetch_domains
+from core.cli.project import parse_assignment, project_root
+from core.errors import CrossdomainError, MissingArtifactError, did_you_mean
+from core.params import load_params, set_params
+from core.stages import STAGES
+from core.vertical import load_vertical
+
+HELP = """Fetch what is missing and run the pipeline to its report.
+
+Example: crossdomain run credit_risk
+
+Example: crossdomain run credit_risk --source lending_club --target my_bank --set prepare.label_budget=200
+
+The choice is written to params.yaml; afterwards plain `dvc repro` does the same.
+"""
+
+
+def run(
+    vertical: Annotated[str, typer.Argument(help="For example credit_risk.")],
+    source: Annotated[list[str] | None, typer.Option(help="Source domain; may be repeated.")] = None,
+    target: Annotated[str | None, typer.Option(help="Target domain.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="path=value below the vertical's section.")
+    ] = None,
+    to: Annotated[str, typer.Option(help="Stop after this stage.")] = "report",
+    force: Annotated[bool, typer.Option("--force", help="Run stages even if nothing changed.")] = False,
+) -> None:
+    """Run one vertical's pipeline."""
+    root = project_root()
+    load_vertical(vertical)
+    if to not in STAGES:
+        raise CrossdomainError(f"There is no stage '{to}'.", repair=did_you_mean(to, STAGES))
+    changes = {f"{vertical}.{path}": value for path, value in map(parse_assignment, assignments or [])}
+    if source:
+        changes[f"{vertical}.prepare.source_domains"] = list(source)
+    if target:
+        changes[f"{vertical}.prepare.target_domain"] = target
+    if changes:
+        set_params(root / "params.yaml", changes)
+    fetch_missing(vertical, root)
+    reproduce(vertical, root, to=to, force=force)
+    report = root / "artifacts" / vertical / "report" / "report.html"
+    if to == "report" and report.exists():
+        typer.echo(f"Report: {report.relative_to(root)}")
+
+
+def fetch_missing(vertical_name: str, root: Path) -> None:
+    """Fetch the demo domains that params.yaml names and data/ lacks.
+
+    Raises:
+        MissingArtifactError: a domain is neither there nor a demo domain.
+    """
+    vertical = load_vertical(vertical_name)
+    params = load_params(root / "params.yaml", vertical_name).prepare
+    folder = root / "data" / vertical_name
+    needed = [params.target_domain, *params.source_domains]
+    missing = [name for name in needed if not (folder / name / "domain.yaml").exists()]
+    unknown = [name for name in missing if name not in vertical.demo_domains]
+    if unknown:
+        here = sorted(path.parent.name for path in folder.glob("*/domain.yaml"))
+        raise MissingArtifactError(
+            f"There is no domain '{unknown[0]}' in data/{vertical_name}.",
+            repair=did_you_mean(unknown[0], [*here, *vertical.demo_domains])
+            + f" Your own data: `crossdomain import {vertical_name} {unknown[0]} FILE --label COLUMN`.",
+        )
+    if missing:
+        fetch_domains(vertical_name, missing, root)
+
+
+def reproduce(vertical: str, root: Path, *, to: str = "report", force: bool = False) -> None:
+    """`dvc repro to@vertical`, its output passed on with the stage's number and times.
+
+    Raises:
+        CrossdomainError: DVC or a stage failed; its own message has been shown.
+    """
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        raise CrossdomainError(
+            "DVC needs the project in a git repository.", repair="Run `git init` here, or clone it with git."
+        )
+    command = [sys.executable, "-m", "dvc", "repro", f"{to}@{vertical}"] + (["--force"] if force else [])
+    # Stages call `python`: it must be this environment's even where that was not activated.
+    path = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
+    environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1"}
+    started = time.perf_counter()
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        lines = process.stdout or ()
+        num_run = _show_progress(lines, started)
+    total = time.perf_counter() - started
+    if process.returncode:
+        error = CrossdomainError(
+            f"The pipeline stopped after {total:.0f} s.",
+            repair="The cause stands above; mend it and run again.",
+        )
+        error.exit_code = 1
+        raise error
+    done = f"{num_run} stages run" if num_run else "nothing had changed, no stage run"
+    typer.echo(f"Pipeline: {done}, {total:.1f} s.")
+
+
+def _show_progress(lines: object, started: float) -> int:
+    """Echo DVC's lines, headed by `[2/6] train`; return how many stages ran."""
+    num_run = 0
+    for line in lines:
+        stage = re.match(r"Running stage '(\w+)@", line)
+        if stage and stage[1] in STAGES:
+            num_run += 1
+            number = STAGES.index(stage[1]) + 1
+            typer.echo(f"[{number}/{len(STAGES)}] {stage[1]} (at {time.perf_counter() - started:.0f} s)")
+        elif not re.match(
+            r"(> python|Updating lock|Generating lock|To track|\s*git add|To enable|\s*dvc config|Use `dvc push|\s*$)",
+            line,
+        ):
+            typer.echo("    " + line.rstrip())
+    return num_run

@@ -1,0 +1,82 @@
+"""Which source files a stage really imports, and dvc.yaml kept in step with them.
+
+`python -m core.stages.dependencies` rewrites the `core/` lines of each stage's deps; a test fails when they differ.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from core.artifacts import replacing_file
+from core.stages import STAGES
+
+
+def stage_dependencies(root: Path, stage: str) -> list[str]:
+    """Files of `core/` that the stage and the verticals' dataset modules import, directly or not, lazily or not."""
+    queue = [root / "core/stages/__main__.py", root / f"core/stages/{stage}.py"]
+    queue += sorted(root.glob("verticals/*/dataset.py"))
+    if stage == "report":
+        queue += sorted(root.glob("verticals/*/report.py"))
+    seen: set[Path] = set()
+    while queue:
+        path = queue.pop()
+        if path in seen or not path.exists():
+            continue
+        seen.add(path)
+        queue += [file for name in _imported_names(path) for file in _files_of(root, name)]
+    files = {p.relative_to(root).as_posix() for p in seen if p.is_relative_to(root / "core")}
+    # A package that only holds a docstring decides nothing; the command itself only dispatches.
+    return sorted(f for f in files if f != "core/stages/__main__.py" and _has_code(root / f))
+
+
+def _imported_names(path: Path) -> list[str]:
+    """Dotted names in the file's import statements, those inside functions included."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return [name for name in names if name.split(".")[0] in {"core", "verticals"}]
+
+
+def _files_of(root: Path, name: str) -> list[Path]:
+    """A module's file and the `__init__` of every package above it."""
+    parts = name.split(".")
+    packages = [root.joinpath(*parts[:size], "__init__.py") for size in range(1, len(parts) + 1)]
+    return [p for p in [*packages, root.joinpath(*parts).with_suffix(".py")] if p.exists()]
+
+
+def _has_code(path: Path) -> bool:
+    """Whether a file holds more than a docstring and plain constants."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(not isinstance(node, (ast.Expr, ast.Assign)) for node in body)
+
+
+def declared_dependencies(root: Path, stage: str) -> list[str]:
+    """The `core/*.py` lines of the stage in dvc.yaml."""
+    document = YAML(typ="safe").load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    deps = document["stages"][stage]["do"]["deps"]
+    return sorted(d for d in deps if d.startswith("core/") and d.endswith(".py"))
+
+
+def rewrite(root: Path) -> None:
+    """Put the true list into dvc.yaml; other dependencies, comments and order stay."""
+    yaml = YAML()
+    yaml.width = 120
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    document = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    for stage in STAGES:
+        deps = document["stages"][stage]["do"]["deps"]
+        kept = [d for d in deps if not (d.startswith("core/") and d.endswith(".py"))]
+        deps[:] = kept + stage_dependencies(root, stage)
+    with replacing_file(root / "dvc.yaml") as temporary, temporary.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+
+
+if __name__ == "__main__":
+    rewrite(Path.cwd())

@@ -1,0 +1,115 @@
+"""Stage `evaluate`: the scoring model on the target's test rows, once: predictions, intervals, slices, plot tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from core.artifacts import Artifacts, write_json, write_table
+from core.data.prepared import open_prepared, read_manifest
+from core.data.samples import Samples
+from core.evaluation.calibration import calibration_table
+from core.evaluation.curves import gains_table, precision_recall_table, roc_table
+from core.evaluation.fairness import fairness_table, protected_proxies
+from core.evaluation.intervals import bootstrap_interval
+from core.evaluation.metrics import METRICS
+from core.evaluation.shift import population_stability_index
+from core.evaluation.slices import slice_table
+from core.evaluation.thresholds import cutoff_table
+from core.learners.scoring_model import ScoringModel
+from core.params import VerticalParams
+from core.vertical import Vertical
+
+
+def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, seed: int) -> None:
+    """Score the test rows with the saved model and write everything a report or a page shows of it."""
+    model = ScoringModel.load(artifacts.require("train", "model"))
+    opened = open_prepared(vertical, params, artifacts, splits=("valid", "test"))
+    test = opened["test"].labelled()
+    probability = model.predict_probability(test)
+    positive = probability[:, vertical.positive_index]
+    is_positive = test.targets == vertical.positive_index
+    predictions = _predictions(model, opened["test"], vertical)
+    write_table(artifacts.path("evaluate", "predictions.parquet"), predictions)
+
+    metrics = _metrics_with_intervals(test, probability, vertical, params, seed=seed)
+    attributes = _slice_attributes(opened["test"], params, artifacts, vertical)
+    attributes = attributes.loc[opened["test"].is_labelled].reset_index(drop=True)
+    slices = slice_table(
+        test.targets,
+        probability,
+        attributes,
+        threshold=model.threshold,
+        positive_index=vertical.positive_index,
+        min_rows=params.evaluate.min_slice_rows,
+        num_bootstrap=params.evaluate.num_bootstrap,
+        seed=seed,
+    )
+    fairness = fairness_table(is_positive, positive >= model.threshold, attributes)
+    proxies = protected_proxies(test.inputs, attributes, test.schema) if len(attributes.columns) else {}
+    valid_positive = model.predict_probability(opened["valid"])[:, vertical.positive_index]
+    write_json(
+        artifacts.path("evaluate", "metrics.json"),
+        {
+            "domain": params.prepare.target_domain,
+            "rows": len(test),
+            "prevalence": float(is_positive.mean()),
+            **metrics,
+            "threshold": model.threshold,
+            "adverse_rate": float((positive >= model.threshold).mean()),
+            "psi_score_valid_to_test": population_stability_index(valid_positive, positive),
+        },
+    )
+    write_json(artifacts.path("evaluate", "fairness.json"), {"fairness": fairness, "proxies": proxies})
+    for name, table in {
+        "roc": roc_table(is_positive, positive),
+        "precision_recall": precision_recall_table(is_positive, positive),
+        "calibration": calibration_table(is_positive, positive, num_bins=params.evaluate.num_bins),
+        "gains": gains_table(is_positive, positive),
+        "cutoffs": cutoff_table(
+            is_positive, positive, params.train.cost_false_negative, params.train.cost_false_positive
+        ),
+        "slices": slices,
+    }.items():
+        write_table(artifacts.path("evaluate", f"{name}.csv"), table)
+
+
+def _predictions(model: ScoringModel, test: Samples, vertical: Vertical) -> pd.DataFrame:
+    """One row a test sample, labelled or not."""
+    probability = model.predict_probability(test)
+    low_high = model.predict_interval(test)
+    table = pd.DataFrame({"sample_id": test.sample_ids, "domain": test.domains, "label": test.labels})
+    for index, name in enumerate(vertical.classes):
+        table[f"probability_{name}"] = probability[:, index]
+    table["probability_low"], table["probability_high"] = low_high[:, 0], low_high[:, 1]
+    table["is_adverse"] = probability[:, vertical.positive_index] >= model.threshold
+    return table
+
+
+def _metrics_with_intervals(
+    test: Samples, probability: np.ndarray, vertical: Vertical, params: VerticalParams, *, seed: int
+) -> dict:
+    """`{metric: {value, low, high}}` for the vertical's metrics, resampling whole groups."""
+    has_groups = len(np.unique(test.groups)) < len(test)
+    result = {}
+    for name in vertical.metrics:
+        interval = bootstrap_interval(
+            METRICS[name],
+            test.targets,
+            probability,
+            vertical.positive_index,
+            num_bootstrap=params.evaluate.num_bootstrap,
+            confidence=params.evaluate.confidence,
+            seed=seed,
+            groups=test.groups if has_groups else None,
+        )
+        result[name] = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return result
+
+
+def _slice_attributes(test: Samples, params: VerticalParams, artifacts: Artifacts, vertical: Vertical) -> pd.DataFrame:
+    """Raw attribute columns to slice by, row by row with `test`: those in params, else the protected ones."""
+    manifest = read_manifest(artifacts)
+    names = [c for c in manifest.columns if c.startswith("slice_")]
+    rows = manifest.set_index("sample_id").loc[test.sample_ids, names].reset_index(drop=True)
+    return rows.rename(columns=lambda name: name.removeprefix("slice_"))

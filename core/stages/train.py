@@ -1,0 +1,153 @@
+"""Stage `train`: prepared samples -> a calibrated scoring model, its selection table and learning curves."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from dataclasses import asdict
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from core.artifacts import Artifacts, read_json, write_json, write_table
+from core.data.prepared import open_prepared, read_specs
+from core.data.samples import Samples
+from core.evaluation.calibration import CALIBRATORS
+from core.evaluation.calibration_band import CalibrationBand
+from core.evaluation.metrics import METRICS
+from core.evaluation.thresholds import cheapest_threshold
+from core.learners import LEARNERS
+from core.learners.base import Learner
+from core.learners.scoring_model import ScoringModel
+from core.params import TrainParams, VerticalParams
+from core.transfers import TRANSFERS
+from core.transfers.base import TransferTask
+from core.vertical import Vertical
+
+# Below this many labelled validation rows a calibration map or a threshold would follow noise.
+MIN_CALIBRATION_ROWS = 30
+
+
+def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, seed: int) -> None:
+    """Fit the chosen transfer on target (and source) training rows; calibrate and set the threshold on validation.
+
+    Test rows are not opened. Writes `model/`, `train_metrics.json` and `learning_curve.csv`.
+    """
+    opened = open_prepared(vertical, params, artifacts, splits=("source_train", "source_valid", "train", "valid"))
+    started = time.perf_counter()
+    learner = fit_transfer(params.train, opened, seed=seed)
+    fit_seconds = time.perf_counter() - started
+    tuning, tuning_domain = _calibration_rows(opened)
+    model = calibrate(learner, tuning, vertical, params, seed=seed)
+    model = model.with_context(
+        spec=read_specs(artifacts)[params.prepare.target_domain],
+        train=opened["train"],
+        options=dict(params.options),
+        provenance={
+            "vertical": vertical.name,
+            "source_domains": list(params.prepare.source_domains),
+            "target_domain": params.prepare.target_domain,
+            "params": asdict(params),
+            "data": read_json(artifacts.require("prepare", "data_report.json")).get("data_sha256"),
+            "versions": {
+                name: importlib.metadata.version(name) for name in ("crossdomain", "numpy", "scikit-learn", "xgboost")
+            },
+        },
+    )
+    model.save(artifacts.path("train", "model"))
+    _write_metrics(model, tuning, tuning_domain, opened, vertical, params, artifacts, fit_seconds)
+
+
+def fit_transfer(
+    params: TrainParams, opened: dict[str, Samples], *, seed: int, transfer: str = "", learner: str = ""
+) -> Learner:
+    """The learner that one transfer makes of the opened samples."""
+    name = learner or params.learner
+    options = params.learner_options if name == params.learner else {}
+    make_learner = partial(LEARNERS[name], options, seed=seed)
+    task = TransferTask(
+        source=opened["source_train"],
+        target=opened["train"],
+        valid=opened["valid"].labelled() if opened["valid"].num_labelled else None,
+        make_learner=make_learner,
+        seed=seed,
+    )
+    transfer_class = TRANSFERS[transfer or params.transfer]
+    if transfer_class is TRANSFERS["auto"] and params.candidates:
+        return transfer_class(candidates=params.candidates).fit(task)
+    return transfer_class().fit(task)
+
+
+def _calibration_rows(opened: dict[str, Samples]) -> tuple[Samples, str]:
+    """Labelled validation rows of the target, or of the source where the target has too few labels."""
+    for key in ("valid", "source_valid"):
+        rows = opened[key].labelled()
+        if len(rows) >= MIN_CALIBRATION_ROWS and len(np.unique(rows.targets)) > 1:
+            return rows, "target" if key == "valid" else "source"
+    pooled = opened["train"].labelled()
+    return pooled, "target training rows: too few validation labels"
+
+
+def calibrate(
+    learner: Learner, tuning: Samples, vertical: Vertical, params: VerticalParams, *, seed: int
+) -> ScoringModel:
+    """Calibration map, its band and the cheapest threshold, all from the validation rows alone."""
+    raw = learner.predict_probability(tuning)
+    calibrator = CALIBRATORS[params.train.calibration]().fit(raw, tuning.targets)
+    band = CalibrationBand.fit(
+        CALIBRATORS[params.train.calibration],
+        raw,
+        tuning.targets,
+        positive_index=vertical.positive_index,
+        confidence=params.evaluate.confidence,
+        seed=seed,
+    )
+    positive = calibrator.transform(raw)[:, vertical.positive_index]
+    threshold = cheapest_threshold(
+        tuning.targets == vertical.positive_index,
+        positive,
+        params.train.cost_false_negative,
+        params.train.cost_false_positive,
+    )
+    return ScoringModel(
+        learner=learner,
+        calibrator=calibrator,
+        band=band,
+        threshold=float(threshold),
+        schema=tuning.schema,
+        classes=vertical.classes,
+        positive_class=vertical.positive_class,
+    )
+
+
+def _write_metrics(
+    model: ScoringModel,
+    tuning: Samples,
+    tuning_domain: str,
+    opened: dict[str, Samples],
+    vertical: Vertical,
+    params: VerticalParams,
+    artifacts: Artifacts,
+    fit_seconds: float,
+) -> None:
+    """What was chosen and how it does on validation; the curves where the learner kept them."""
+    probability = model.predict_probability(tuning)
+    valid = {
+        name: METRICS[name].function(tuning.targets, probability, vertical.positive_index) for name in vertical.metrics
+    }
+    write_json(
+        artifacts.path("train", "train_metrics.json"),
+        {
+            "transfer": params.train.transfer,
+            "learner": params.train.learner,
+            "selection": getattr(model.learner, "selection_", None),
+            "rows": {key: {"rows": len(s), "labelled": s.num_labelled} for key, s in opened.items()},
+            "calibrated_on": tuning_domain,
+            "threshold": model.threshold,
+            "fit_seconds": round(fit_seconds, 2),
+            "validation": valid,
+        },
+    )
+    curve = pd.DataFrame(getattr(model.learner, "history_", None) or [{"step": 0, "loss": np.nan}])
+    write_table(artifacts.path("train", "learning_curve.csv"), curve)
