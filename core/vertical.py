@@ -52,6 +52,15 @@ class Vertical:
         return self.classes.index(self.positive_class)
 
 
+def later(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that is imported when it is first called, so that listing verticals stays quick."""
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*arguments, **keywords)
+
+    return call
+
+
 def vertical_names() -> list[str]:
     """The packages below `verticals`, sorted."""
     package = importlib.import_module("verticals")

@@ -49,8 +49,9 @@ def ledger_lines(ledger: dict) -> list[str]:
     lines = [f"target {ledger.get('target_domain', '')}, baseline {ledger['baseline']}", head]
     for entry in ledger["entries"]:
         interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
+        gain = "" if entry["difference"] is None else f"{entry['difference']:+.3f}"
         lines.append(
-            f"{entry['budget']!s:>7} {entry['method']:34} {entry['mean']:6.3f}  {interval:17} "
-            f"{entry['difference']:+7.3f}  {entry['verdict']}"
+            f"{entry['budget']!s:>7} {entry['method']:34} {entry['mean']:6.3f}  {interval:17} {gain:>7}  "
+            f"{entry['verdict']}"
         )
     return lines

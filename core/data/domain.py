@@ -7,7 +7,7 @@ from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 
@@ -47,6 +47,7 @@ class ColumnSpec:
     missing_values: tuple[str, ...] = ()
     allowed: tuple[float | None, float | None] = (None, None)
     date_format: str = ""
+    ratio: tuple[str, str] | None = None  # a derived number, (numerator, denominator); the raw file has no such column
     decimal: Literal[".", ","] = "."
 
 
@@ -71,6 +72,26 @@ class DomainSpec:
     sha256: str = ""  # of the raw file that was taken in
     is_synthetic: bool = False
     caveats: tuple[str, ...] = Field(default=())
+
+    @model_validator(mode="after")
+    def _check_ratios(self) -> DomainSpec:
+        """A ratio is made of two numbers and is at least as protected and as late as they are."""
+        by_name = {column.name: column for column in self.columns}
+        for column in self.columns:
+            for name in column.ratio or ():
+                part = by_name.get(name)
+                if part is None or part.kind != "number" or part.ratio or column.kind != "number":
+                    raise ValueError(f"ratio '{column.name}' needs '{name}' to be a number column of the file")
+                if (part.is_protected and not column.is_protected) or (
+                    part.is_after_outcome and not column.is_after_outcome
+                ):
+                    raise ValueError(f"ratio '{column.name}' must be marked as its part '{name}' is")
+        return self
+
+    @property
+    def raw_columns(self) -> tuple[ColumnSpec, ...]:
+        """The columns that the raw file has; ratios are made of them."""
+        return tuple(column for column in self.columns if column.ratio is None)
 
     def column(self, name: str) -> ColumnSpec:
         """The column by name.

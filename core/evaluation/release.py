@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.evaluation.ledger import NO_BASELINE, champion_verdict
+
 MAX_CALIBRATION_ERROR = 0.10
 FOUR_FIFTHS = 0.8
 DECISIONS = {
@@ -39,40 +41,15 @@ def decide_release(gates: Sequence[Gate]) -> dict[str, Any]:
 
 
 def transfer_gate(ledger: Mapping[str, Any], method: str) -> Gate:
-    """The champion's verdict at the largest label budget in the ledger, against the ledger's baseline."""
-    baseline = ledger["baseline"]
-    if method == baseline:
-        return Gate(
-            "transfer",
-            "none used",
-            "no negative transfer",
-            True,
-            "refuse",
-            "The model is the baseline itself: nothing was moved, so nothing can have done harm.",
-        )
-    entries = [entry for entry in ledger["entries"] if entry["method"] == method]
-    if not entries:
-        return Gate(
-            "transfer",
-            f"'{method}' is not in the ledger",
-            "a verdict",
-            False,
-            "hold",
-            "Without a ledger entry there is no proof; add the method to compare.methods.",
-        )
-    entry = entries[-1]
-    found = (
-        f"{entry['verdict']} at {entry['budget']} labels "
-        f"({entry['difference']:+.3f}, 95 % {entry['difference_low']:+.3f} to {entry['difference_high']:+.3f})"
-    )
-    return Gate(
-        "transfer",
-        found,
-        "no negative transfer",
-        entry["verdict"] != "negative transfer",
-        "refuse",
-        f"Against {baseline} on the same split and the same labels.",
-    )
+    """The champion's verdict in the ledger; without an entry there is no proof, and a person has to decide."""
+    wanted = "no negative transfer"
+    if all(entry["method"] != method for entry in ledger["entries"]):
+        reason = "Without a ledger entry there is no proof; add the method to compare.methods."
+        return Gate("transfer", f"'{method}' is not in the ledger", wanted, False, "hold", reason)
+    verdict = champion_verdict(ledger, method)
+    consequence = "refuse" if not verdict["is_promotable"] else "hold"
+    is_passed = verdict["is_promotable"] and verdict["verdict"] != NO_BASELINE
+    return Gate("transfer", verdict["verdict"], wanted, is_passed, consequence, verdict["reason"])
 
 
 def standard_gates(
@@ -82,6 +59,7 @@ def standard_gates(
     *,
     four_fifths_ratios: Mapping[str, float],
     suspects_used: Sequence[str],
+    is_export_equal: bool | None = None,
 ) -> list[Gate]:
     """The gates that every binary vertical has; metrics as the evaluate stage wrote them."""
     auc, error = metrics["auc"], metrics["ece"]["value"]
@@ -122,6 +100,17 @@ def standard_gates(
                 worst[1] >= FOUR_FIFTHS,
                 "hold",
                 "Adverse impact on a protected group needs a person's judgement and a written reason.",
+            )
+        )
+    if is_export_equal is not None:
+        gates.append(
+            Gate(
+                "export parity",
+                "equal" if is_export_equal else "DIFFERENT",
+                "equal on every test row",
+                is_export_equal,
+                "refuse",
+                "What runs elsewhere must score as what was validated here.",
             )
         )
     return gates

@@ -3,6 +3,16 @@
 Tables have no backbone whose weights could move, so what moves here are rows, boosters, scores and priors.
 """
 
+# Importing a module files its transfer in TRANSFERS.
+from core.transfers import (  # noqa: F401
+    auto,
+    continued_training,
+    importance_weighting,
+    pooled,
+    source_only,
+    stacked_score,
+    target_only,
+)
 from core.transfers.base import TRANSFERS, Transfer
 
 __all__ = ["TRANSFERS", "Transfer"]

@@ -1,6 +1,6 @@
 """Credit risk: will a borrower default? Tables with text, from one lender to another."""
 
-from core.vertical import Vertical
+from core.vertical import Vertical, later
 from verticals.credit_risk.dataset import open_dataset, read_domain
 from verticals.credit_risk.domains import DEMO_DOMAINS, fetch
 from verticals.credit_risk.importing import import_domain
@@ -23,5 +23,7 @@ VERTICAL = Vertical(
     fetch=fetch,
     import_domain=import_domain,
     options_type=CreditOptions,
+    report_sections=later("verticals.credit_risk.report", "report_sections"),
+    predict=later("verticals.credit_risk.predict", "predict_file"),
     protocols=PROTOCOLS,
 )

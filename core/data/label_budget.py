@@ -1,0 +1,102 @@
+"""The label budget: which target labels a method may see. The others are masked, not merely unused."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from core.data.samples import Samples
+from core.errors import BadParamsError
+
+
+def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.DataFrame:
+    """One domain's manifest with at most `budget` labels over train and valid together; test rows keep theirs.
+
+    Stratified by label, groups whole, deterministic; for one seed the labels of a smaller budget are a subset of those
+    of a larger one. Masked rows have label NaN and `is_masked` True. None masks nothing.
+
+    Raises:
+        BadParamsError: a negative budget.
+    """
+    masked = manifest.copy()
+    masked["is_masked"] = False
+    if budget is None:
+        return masked
+    is_open = masked["split"].isin(("train", "valid")).to_numpy()
+    labels = np.where(is_open, masked["label"].to_numpy(dtype=float), np.nan)
+    kept = keep_labels(labels, masked["group"].to_numpy(dtype=object), budget, seed)
+    hidden = ~np.isnan(labels) & ~kept
+    masked["is_masked"] = hidden
+    masked["label"] = masked["label"].astype(float).mask(hidden)
+    return masked
+
+
+def draw_budget(samples: Samples, budget: int, seed: int) -> Samples:
+    """The same rows with at most `budget` labels, the rest NaN: one draw of the transfer ledger.
+
+    Raises:
+        BadParamsError: a negative budget.
+    """
+    kept = keep_labels(samples.labels, samples.groups, budget, seed)
+    return replace(samples, labels=np.where(kept, samples.labels, np.nan))
+
+
+def keep_labels(labels: np.ndarray, groups: np.ndarray, budget: int, seed: int) -> np.ndarray:
+    """(N,) bool: the labels kept. The first groups of a fixed order are taken until the next would exceed the budget.
+
+    Shape: labels (N,) float with NaN = none; groups (N,).
+
+    Raises:
+        BadParamsError: a negative budget.
+    """
+    if budget < 0:
+        raise BadParamsError(f"A label budget of {budget} is below zero.", repair="Use 0 or more.")
+    kept = np.zeros(len(labels), dtype=bool)
+    spent = 0
+    for rows in _order_groups(np.asarray(labels, dtype=float), np.asarray(groups), seed):
+        spent += len(rows)
+        if spent > budget:
+            break
+        kept[rows] = True
+    return kept
+
+
+def _order_groups(labels: np.ndarray, groups: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Row positions group by group, so that every beginning of the list has nearly the classes' shares.
+
+    One group of each class comes first (a learner needs both), then always the class that is furthest behind its share.
+    The order does not depend on the budget nor on the order of rows: budgets nest.
+    """
+    labelled = np.flatnonzero(~np.isnan(labels))
+    if len(labelled) == 0:
+        return []
+    classes, class_of_row = np.unique(labels[labelled], return_inverse=True)
+    # Sorted by name: the draw does not change when rows are read in another order.
+    group_of_row, names = pd.factorize(groups[labelled].astype(str), sort=True)
+    counts = np.zeros((len(names), len(classes)), dtype=int)
+    np.add.at(counts, (group_of_row, class_of_row), 1)
+    by_group = np.argsort(group_of_row, kind="stable")
+    rows_of_group = np.split(labelled[by_group], np.cumsum(counts.sum(axis=1))[:-1])
+
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    stratum = counts.argmax(axis=1)
+    queues = [deque(shuffled[stratum[shuffled] == index]) for index in range(len(classes))]
+    share = counts.sum(axis=0) / counts.sum()
+    taken = np.zeros(len(classes), dtype=int)
+    order = []
+
+    def take(index: int) -> None:
+        group = queues[index].popleft()
+        taken[:] += counts[group]
+        order.append(rows_of_group[group])
+
+    for index, queue in enumerate(queues):
+        if queue:
+            take(index)
+    while any(queues):
+        behind = share * (taken.sum() + 1) - taken
+        take(max((i for i, queue in enumerate(queues) if queue), key=lambda i: behind[i]))
+    return order

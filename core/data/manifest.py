@@ -1,0 +1,105 @@
+"""The manifest: one row a sample, and the checks it must pass before a learner sees anything."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from core.errors import BadInputError
+
+SPLITS = ("train", "valid", "test")
+# Slice attributes follow these as `slice_<column>`.
+MANIFEST_COLUMNS = ("sample_id", "domain", "label", "group", "time", "split", "is_masked")
+SLICE_PREFIX = "slice_"
+
+
+def check_manifest(manifest: pd.DataFrame, *, num_classes: int = 2, temporal_domain: str | None = None) -> None:
+    """Refuse a manifest that would let a result lie; all problems are named in one error.
+
+    `temporal_domain`: the domain that was split by time; its test rows must be later than its other rows. A group
+    counts with its first row, because a group that straddles the cut stays whole, in training.
+
+    Raises:
+        BadInputError: missing columns, ids that repeat or are empty, unknown splits, labels out of range, masked labels
+            that are still there, masked test rows, groups in two splits, a test set that is not later than training.
+    """
+    absent = [name for name in MANIFEST_COLUMNS if name not in manifest.columns]
+    if absent:
+        raise BadInputError(f"The manifest lacks the columns {absent}.", repair=f"It needs {list(MANIFEST_COLUMNS)}.")
+    problems = [
+        *_id_problems(manifest),
+        *_label_problems(manifest, num_classes),
+        *_split_problems(manifest),
+        *_group_problems(manifest),
+    ]
+    if temporal_domain is not None:
+        problems += _time_problems(manifest[manifest["domain"] == temporal_domain], temporal_domain)
+    if problems:
+        raise BadInputError(
+            f"The manifest has {len(problems)} problem(s): " + "; ".join(problems) + ".",
+            repair="Correct the domain's rows or its split, then run prepare again.",
+        )
+
+
+def _some(values: pd.Series) -> str:
+    """The first three of the values, for an error message."""
+    shown = [str(value) for value in values.unique()[:3]]
+    return ", ".join(shown) + (", ..." if values.nunique() > 3 else "")
+
+
+def _id_problems(manifest: pd.DataFrame) -> list[str]:
+    problems = []
+    ids = manifest["sample_id"]
+    is_empty = ids.isna() | (ids.astype(str) == "")
+    if is_empty.any():
+        problems.append(f"{int(is_empty.sum())} rows have no sample_id")
+    repeated = ids[ids.duplicated(keep=False) & ~is_empty]
+    if len(repeated):
+        problems.append(f"{len(repeated)} rows share a sample_id ({_some(repeated)})")
+    for name in ("domain", "group"):
+        if manifest[name].isna().any():
+            problems.append(f"{int(manifest[name].isna().sum())} rows have no {name}")
+    return problems
+
+
+def _label_problems(manifest: pd.DataFrame, num_classes: int) -> list[str]:
+    problems = []
+    known = manifest["label"].dropna()
+    strange = known[~known.isin(range(num_classes))]
+    if len(strange):
+        problems.append(f"{len(strange)} labels are not in 0..{num_classes - 1} ({_some(strange)}); no label is NaN")
+    is_masked = manifest["is_masked"].astype(bool)
+    if (is_masked & manifest["label"].notna()).any():
+        count = int((is_masked & manifest["label"].notna()).sum())
+        problems.append(f"{count} masked rows still carry their label")
+    if (is_masked & (manifest["split"] == "test")).any():
+        problems.append("test rows are masked; the label budget is for training rows only")
+    return problems
+
+
+def _split_problems(manifest: pd.DataFrame) -> list[str]:
+    strange = manifest.loc[~manifest["split"].isin(SPLITS), "split"]
+    if len(strange):
+        return [f"{len(strange)} rows have a split other than {', '.join(SPLITS)} ({_some(strange)})"]
+    return []
+
+
+def _group_problems(manifest: pd.DataFrame) -> list[str]:
+    num_splits = manifest.groupby("group", sort=False)["split"].nunique()
+    straddling = num_splits[num_splits > 1]
+    if len(straddling):
+        names = _some(pd.Series(straddling.index))
+        return [f"{len(straddling)} groups are in more than one split ({names})"]
+    return []
+
+
+def _time_problems(manifest: pd.DataFrame, domain: str) -> list[str]:
+    first_of_group = manifest["time"].groupby(manifest["group"]).transform("min")
+    is_test = manifest["split"] == "test"
+    test_start = manifest.loc[is_test, "time"].min()
+    train_end = first_of_group[~is_test].max()
+    if pd.notna(test_start) and pd.notna(train_end) and train_end >= test_start:
+        return [
+            f"the test set of '{domain}' starts {test_start:%Y-%m-%d},"
+            f" not later than its training rows, which reach {train_end:%Y-%m-%d}"
+        ]
+    return []

@@ -1,0 +1,196 @@
+"""Train, validation and test rows: stratified by label, whole groups, or by time."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+from core.errors import BadInputError, BadParamsError
+from core.params import SplitParams
+
+# `auto` splits by time where nearly every row has one; rows without a time are then training rows.
+MIN_KNOWN_TIME_FRACTION = 0.95
+# scikit-learn's grouped folds weigh every group against every fold: 20 s for 15,000 groups. With this many, drawing
+# groups by their highest label comes as near to the fractions.
+MAX_WEIGHED_GROUPS = 2000
+
+
+@dataclass(frozen=True)
+class Split:
+    """names: (N,) str, train / valid / test, row by row. report: counts and the cut, for the data report."""
+
+    names: np.ndarray
+    method: str
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def split_rows(manifest: pd.DataFrame, params: SplitParams, seed: int, *, has_test: bool = True) -> Split:
+    """Split one domain's rows. Fractions are of all labelled rows; equal seeds give equal splits.
+
+    Stratified and grouped: unlabelled rows are training rows (or follow their group). Temporal: the test rows are the
+    latest, the validation rows the latest before them; a group that straddles a cut goes to train, and is counted.
+    `has_test=False` (sources): train and validation only, never by time.
+
+    Raises:
+        BadParamsError: fractions that leave no training rows; `test_from` without a split by time or unreadable.
+        BadInputError: too few rows, groups or days for the split.
+    """
+    if has_test and params.test_fraction + params.valid_fraction >= 1:
+        raise BadParamsError(
+            f"prepare.split: test_fraction {params.test_fraction} and valid_fraction {params.valid_fraction}"
+            " leave no training rows.",
+            repair="Their sum must be below 1.",
+        )
+    manifest = manifest.reset_index(drop=True)
+    method = _choose_method(manifest, params) if has_test else _choose_timeless(manifest)
+    names = np.full(len(manifest), "train", dtype=object)
+    report: dict[str, Any] = {"method": method}
+    rest = np.arange(len(manifest))
+    steps = [("valid", params.valid_fraction, None)]
+    if has_test:
+        relative = params.valid_fraction / (1 - params.test_fraction)
+        steps = [("test", params.test_fraction, params.test_from), ("valid", relative, None)]
+    for name, fraction, first_day in steps:
+        part = manifest.iloc[rest]
+        # One day may be all that is left before the test period.
+        step = method if name == "test" or method != "temporal" or _num_times(part) > 1 else _choose_timeless(part)
+        held_out, details = _hold_out(part, step, fraction, seed, first_day)
+        report[f"{name}_method"] = step
+        names[rest[held_out]] = name
+        report.update({f"{name}_{key}": value for key, value in details.items()})
+        rest = rest[~held_out]
+    report["rows"] = {name: int((names == name).sum()) for name in ("train", "valid", "test")}
+    return Split(names=names, method=method, report=report)
+
+
+def _has_groups(manifest: pd.DataFrame) -> bool:
+    return manifest["group"].nunique() < len(manifest)
+
+
+def _num_times(manifest: pd.DataFrame) -> int:
+    """Different times among labelled rows."""
+    return manifest.loc[manifest["label"].notna(), "time"].nunique()
+
+
+def _choose_timeless(manifest: pd.DataFrame) -> str:
+    return "grouped" if _has_groups(manifest) else "stratified"
+
+
+def _choose_method(manifest: pd.DataFrame, params: SplitParams) -> str:
+    """The method asked for, or the strictest one that the rows allow."""
+    if params.method == "auto":
+        is_timed = manifest["time"].notna().mean() >= MIN_KNOWN_TIME_FRACTION
+        if params.test_from is not None or (is_timed and _num_times(manifest) > 1):
+            return "temporal"
+        return _choose_timeless(manifest)
+    if params.test_from is not None and params.method != "temporal":
+        raise BadParamsError(
+            f"prepare.split.test_from needs a split by time, but method is '{params.method}'.",
+            repair="Set prepare.split.method to temporal, or test_from to null.",
+        )
+    if params.method == "stratified" and _has_groups(manifest):
+        raise BadParamsError(
+            "prepare.split.method 'stratified' would cut groups apart: rows of this domain share a group.",
+            repair="Use grouped or auto, or take the group column out of domain.yaml.",
+        )
+    return params.method
+
+
+def _hold_out(
+    manifest: pd.DataFrame, method: str, fraction: float, seed: int, first_day: str | None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """(N,) bool of the rows held out, and what to report."""
+    if method == "temporal":
+        return _hold_out_latest(manifest, fraction, first_day)
+    labels = manifest["label"].to_numpy(dtype=float)
+    labelled = np.flatnonzero(~np.isnan(labels))
+    counts = pd.Series(labels[labelled]).value_counts()
+    if len(counts) == 0 or counts.min() < 2:
+        raise BadInputError(
+            f"A {method} split needs two labelled rows of every class; there are"
+            f" { {int(label): int(count) for label, count in counts.items()} }.",
+            repair="Add labelled rows.",
+        )
+    try:
+        if method == "grouped":
+            # Unlabelled rows follow their group.
+            groups = manifest["group"].astype(str).to_numpy(dtype=object)
+            drawn = _draw_groups(groups[labelled], labels[labelled].astype(int), fraction, seed)
+            return np.isin(groups.astype(str), drawn.astype(str)), {}
+        _, chosen = train_test_split(labelled, test_size=fraction, random_state=seed, stratify=labels[labelled])
+    except ValueError as error:
+        raise BadInputError(
+            f"{len(labelled)} labelled rows are too few for a {method} split: {error}.",
+            repair="Add labelled rows or change prepare.split's fractions.",
+        ) from None
+    return np.isin(np.arange(len(manifest)), chosen), {}
+
+
+def _draw_groups(groups: np.ndarray, labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Names of the groups held out: k of n stratified group folds, k / n near `fraction`; many groups by their label.
+
+    Raises:
+        ValueError: too few groups or rows.
+    """
+    highest_label = pd.Series(labels).groupby(groups).max()
+    if len(highest_label) > MAX_WEIGHED_GROUPS:
+        names = highest_label.index.to_numpy(dtype=object)
+        return train_test_split(names, test_size=fraction, random_state=seed, stratify=highest_label)[1]
+    share = Fraction(fraction).limit_denominator(10) or Fraction(1, round(1 / fraction))
+    if len(highest_label) < share.denominator:
+        raise ValueError(f"{len(highest_label)} groups, but {share.denominator} are needed")
+    folds = StratifiedGroupKFold(share.denominator, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class with fewer rows than folds is met by prepare's check that both classes are in the test set.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        parts = [part for _, part in folds.split(groups, labels, groups)]
+    return np.unique(groups[np.concatenate(parts[: share.numerator])].astype(str))
+
+
+def _hold_out_latest(
+    manifest: pd.DataFrame, fraction: float, first_day: str | None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Rows from a day on; the day is given, or it is the one that comes nearest to `fraction` of labelled rows."""
+    time = manifest["time"]
+    cut = _parse_day(first_day) if first_day is not None else _nearest_cut(manifest, fraction)
+    if not (time.min() < cut <= time.max()):
+        raise BadInputError(
+            f"A test set from {cut} on leaves training or test rows empty: times reach from"
+            f" {time.min()} to {time.max()}.",
+            repair="Choose another prepare.split.test_from, or split method grouped or stratified.",
+        )
+    group_start = time.groupby(manifest["group"]).transform("min")
+    held_out = (group_start >= cut).to_numpy()
+    late_but_kept = ((time >= cut) & (group_start < cut)).to_numpy()
+    return held_out, {
+        "from": cut.isoformat(),
+        "straddling_groups_kept_in_train": int(manifest.loc[late_but_kept, "group"].nunique()),
+        "straddling_rows_kept_in_train": int(late_but_kept.sum()),
+        "rows_without_time_kept_in_train": int(time.isna().sum()),
+    }
+
+
+def _parse_day(day: str) -> pd.Timestamp:
+    try:
+        return pd.to_datetime(day, format="%Y-%m-%d")
+    except (ValueError, TypeError):
+        raise BadParamsError(f"prepare.split.test_from: '{day}' is no day.", repair="Write it as YYYY-MM-DD.") from None
+
+
+def _nearest_cut(manifest: pd.DataFrame, fraction: float) -> pd.Timestamp:
+    """The time whose rows-from-then-on are nearest to `fraction` of the labelled rows with a time."""
+    known = manifest.loc[manifest["label"].notna(), "time"].dropna()
+    if known.nunique() < 2:
+        raise BadInputError(
+            f"A split by time needs two different times among labelled rows; there are {known.nunique()}.",
+            repair="Set prepare.split.method to stratified or grouped, or name the time column in domain.yaml.",
+        )
+    counts = known.value_counts().sort_index()
+    share_from = counts[::-1].cumsum()[::-1] / counts.sum()
+    return (share_from.iloc[1:] - fraction).abs().idxmin()

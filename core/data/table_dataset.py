@@ -1,0 +1,183 @@
+"""Table domains: a folder as typed rows, and rows of several domains as Samples in the target's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.data.domain import DomainSpec, read_domain_spec
+from core.data.domain_rows import DomainRows
+from core.data.labels import read_labels
+from core.data.samples import Samples
+from core.data.table_features import (
+    as_texts,
+    feature_columns,
+    feature_frame,
+    feature_schema,
+    has_time_column,
+)
+from core.data.table_translation import link_columns, translate_columns
+from core.data.typing_rows import type_rows
+from core.errors import BadInputError, MissingArtifactError
+
+FIRST_BATCH = "initial"
+
+
+def read_table_domain(folder: Path) -> DomainRows:
+    """All batches of a table domain, typed by its domain.yaml; the first batch first, the others by name.
+
+    Raises:
+        MissingArtifactError: no such domain (the nearest is named), or it has no rows folder.
+        BadParamsError: domain.yaml is wrong.
+        BadInputError: a feature column is absent, a key occurs twice, or the folder has another name than the domain.
+    """
+    folder = Path(folder)
+    spec = read_domain_spec(folder)
+    if spec.name != folder.name:
+        raise BadInputError(
+            f"The folder '{folder.name}' holds a domain.yaml of '{spec.name}'.",
+            repair="Make the folder's name and `name` in domain.yaml equal.",
+        )
+    paths = sorted((folder / "rows").glob("*.parquet"), key=lambda path: (path.stem != FIRST_BATCH, path.stem))
+    if not paths:
+        raise MissingArtifactError(
+            f"Domain '{spec.name}' has no rows ({folder / 'rows'} holds no parquet file).",
+            repair="Run `crossdomain fetch` or `crossdomain import` for it.",
+        )
+    batches = [_read_batch(path, spec) for path in paths]
+    manifest, columns, problems = (pd.concat(parts, ignore_index=True) for parts in zip(*batches, strict=True))
+    repeated = manifest["sample_id"][manifest["sample_id"].duplicated()]
+    if len(repeated):
+        raise BadInputError(
+            f"Domain '{spec.name}': {len(repeated)} rows repeat a key, for example {repeated.iloc[0]}.",
+            repair="Keys must be unique over all batches: correct the rows, or set another column's use to key.",
+        )
+    return DomainRows(spec=spec, manifest=manifest, columns=columns, problems=problems)
+
+
+def _read_batch(path: Path, spec: DomainSpec) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Manifest, typed columns and problems of one parquet file of texts."""
+    raw = pd.read_parquet(path)
+    raw = raw.astype(object).where(raw.notna(), None)
+    typed = type_rows(raw, spec)
+    problems = typed.problems.assign(row=typed.problems["row"].astype("Int64"), count=1)
+    labels, label_problems = _labels(raw, spec)
+    problems = pd.concat([problems, label_problems], ignore_index=True)
+    problems.insert(0, "batch", path.stem)
+
+    sample_ids = pd.Series([f"{spec.name}/{path.stem}/{row}" for row in range(len(raw))], dtype=object)
+    key = _text_of_use(raw, spec, "key")
+    sample_ids = (f"{spec.name}/" + key).where(key.notna(), sample_ids)
+    group = _text_of_use(raw, spec, "group")
+    # Lenders number their borrowers each for itself: the domain keeps equal numbers apart.
+    group = (f"{spec.name}/" + group).where(group.notna(), sample_ids)
+    times = spec.with_use("time")
+    time = typed.frame[times[0].name] if times else pd.Series(pd.NaT, index=range(len(raw)))
+    manifest = pd.DataFrame(
+        {
+            "sample_id": sample_ids,
+            "domain": spec.name,
+            "label": labels,
+            "group": group,
+            "time": pd.to_datetime(time, errors="coerce").astype("datetime64[us]"),
+        }
+    )
+    return manifest, typed.frame, problems
+
+
+def _labels(raw: pd.DataFrame, spec: DomainSpec) -> tuple[np.ndarray, pd.DataFrame]:
+    """(N,) labels, and one problem a text that is no outcome (with its count)."""
+    problems = []
+    labels = np.full(len(raw), np.nan)
+    name = spec.label_column
+    if name is not None and name not in raw:
+        problems.append((None, name, None, "the batch has no label column: unlabelled", len(raw)))
+    elif name is not None:
+        found = read_labels(raw[name], spec)
+        labels = found.values
+        if found.num_missing:
+            problems.append((None, name, None, "label missing: unlabelled", found.num_missing))
+        for text, count in found.no_outcome.items():
+            problems.append((None, name, text, "label neither positive nor negative: unlabelled", count))
+    frame = pd.DataFrame(problems, columns=["row", "column", "value", "reason", "count"])
+    return labels, frame.astype({"row": "Int64", "value": object, "count": "int64"})
+
+
+def _text_of_use(raw: pd.DataFrame, spec: DomainSpec, use: str) -> pd.Series:
+    """(N,) trimmed texts of the first column of that use; all missing where there is none."""
+    columns = [column.name for column in spec.with_use(use) if column.name in raw]
+    if not columns:
+        return pd.Series(None, index=range(len(raw)), dtype=object)
+    texts = as_texts(raw[columns[0]])
+    return texts.map(lambda text: text.strip() or None, na_action="ignore").astype(object)
+
+
+def open_table_dataset(
+    manifest: pd.DataFrame,
+    columns_by_domain: Mapping[str, pd.DataFrame],
+    specs: Mapping[str, DomainSpec],
+    target_domain: str,
+    *,
+    use_protected: bool = True,
+    drop_columns: Sequence[str] = (),
+) -> Samples:
+    """Rows of any domains as Samples in the target's schema, in the manifest's order.
+
+    `columns_by_domain[d]` holds the rows that the manifest has of domain d, in its order. Scales and categories are
+    fitted on rows whose split is `train` and on nothing else.
+
+    Raises:
+        BadInputError: a domain's columns and its manifest rows differ in number, or no column is left as a feature.
+        BadParamsError: a dropped column does not exist.
+    """
+    manifest = manifest.reset_index(drop=True)
+    target = specs[target_domain]
+    chosen = feature_columns(target, use_protected=use_protected, drop_columns=drop_columns)
+    if not chosen:
+        raise BadInputError(
+            f"Domain '{target_domain}' has no feature column left.",
+            repair="Review the columns' `use` in domain.yaml and prepare.drop_columns.",
+        )
+    has_time = has_time_column(target)
+    domains = manifest["domain"].to_numpy(dtype=object)
+    is_train = (manifest["split"] == "train").to_numpy()
+    target_rows = domains == target_domain
+    target_columns = columns_by_domain[target_domain]
+    frames, positions = [], []
+    for domain in pd.unique(domains):
+        rows = np.flatnonzero(domains == domain)
+        columns = columns_by_domain[domain].reset_index(drop=True)
+        if len(columns) != len(rows):
+            raise BadInputError(
+                f"Domain '{domain}' has {len(columns)} rows of columns but {len(rows)} manifest rows.",
+                repair="Run prepare again.",
+            )
+        if domain != target_domain:
+            columns = translate_columns(
+                columns,
+                link_columns(specs[domain], chosen, use_protected=use_protected),
+                is_train=is_train[rows],
+                target_train=target_columns.loc[is_train[target_rows]],
+            )
+        frames.append(feature_frame(columns, chosen, manifest["time"].iloc[rows], has_time=has_time))
+        positions.append(rows)
+    inputs = _in_order(frames, positions)
+    schema = feature_schema(chosen, has_time=has_time).with_categories_of(inputs[is_train])
+    return Samples(
+        inputs=inputs,
+        labels=manifest["label"].to_numpy(dtype=float),
+        sample_ids=manifest["sample_id"].to_numpy(dtype=object),
+        domains=domains,
+        weights=np.ones(len(manifest)),
+        groups=manifest["group"].to_numpy(dtype=object),
+        schema=schema,
+    )
+
+
+def _in_order(frames: list[pd.DataFrame], positions: list[np.ndarray]) -> pd.DataFrame:
+    """The frames' rows at their manifest positions, column types kept."""
+    order = np.argsort(np.concatenate(positions), kind="stable")
+    return pd.concat(frames, ignore_index=True).iloc[order].reset_index(drop=True)

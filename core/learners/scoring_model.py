@@ -1,0 +1,209 @@
+"""What `train` saves and `predict` loads: a learner with calibration, threshold, schema and provenance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.artifacts import read_json, replacing_folder, write_json
+from core.data.domain import DomainSpec
+from core.data.samples import Samples
+from core.data.table_schema import TableSchema
+from core.errors import MissingArtifactError, VerificationError
+from core.evaluation.calibration import CALIBRATORS
+from core.evaluation.calibration_band import CalibrationBand
+from core.explain.occlusion import occlusion_contributions
+from core.explain.typical_values import typical_values
+from core.learners.base import Learner, load_learner, save_learner
+from core.params import parse_section
+
+FORMAT = 1
+MODEL_FILE, MANIFEST_FILE = "scoring_model.json", "manifest.json"
+# Formats that hold values only. A pickle (or anything not listed) would run code when it is opened.
+PLAIN_SUFFIXES = {".json", ".ubj", ".safetensors", ".parquet", ".csv", ".txt", ".sql", ".onnx"}
+REPAIR = "Run `dvc repro` to train it again, or `dvc checkout` to restore the files."
+
+
+@dataclass(frozen=True)
+class ScoringModel:
+    """A fitted learner with all that scoring needs.
+
+    threshold: positive-class probability (calibrated) from which a case is adverse. typical: feature -> the
+    training rows' median or most frequent value, against which reasons are told. provenance: parameters, data
+    hash, versions.
+    """
+
+    learner: Learner
+    calibrator: Any
+    band: CalibrationBand
+    threshold: float
+    schema: TableSchema
+    classes: tuple[str, ...]
+    positive_class: str
+    spec: DomainSpec | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    typical: Mapping[str, float | str | None] = field(default_factory=dict)
+
+    @property
+    def positive_index(self) -> int:
+        """Column of the positive class."""
+        return self.classes.index(self.positive_class)
+
+    def with_context(
+        self,
+        *,
+        spec: DomainSpec,
+        train: Samples,
+        options: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+    ) -> ScoringModel:
+        """The same model with its domain, options and provenance; typical values are those of `train`."""
+        return replace(
+            self,
+            spec=spec,
+            options=options,
+            provenance=provenance,
+            typical=typical_values(train.inputs, self.schema),
+        )
+
+    def predict_probability(self, samples: Samples) -> np.ndarray:
+        """(N, C) calibrated probabilities in the order of `classes`."""
+        return self.calibrator.transform(self.learner.predict_probability(samples))
+
+    def predict_interval(self, samples: Samples) -> np.ndarray:
+        """(N, 2) low and high end of the calibrated positive-class probability."""
+        return self.predict_all(samples)[1]
+
+    def predict_all(self, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+        """((N, C) calibrated probabilities, (N, 2) interval of the positive class) from one pass.
+
+        The interval always holds its probability, also where the bootstrap band misses the map fitted on all
+        rows.
+        """
+        raw = self.learner.predict_probability(samples)
+        probability = self.calibrator.transform(raw)
+        positive = probability[:, self.positive_index]
+        return probability, self.band.transform(raw[:, self.positive_index], positive)
+
+    def contributions(self, samples: Samples) -> pd.DataFrame:
+        """(N, F) contributions of the schema's features to the log odds of the positive class.
+
+        A learner that cannot explain itself is asked what each column changes when it is set to its typical
+        value. Columns that the learner added for itself (a domain, a source score) are left out.
+        """
+        try:
+            values = self.learner.contributions(samples)
+        except NotImplementedError:
+            values = occlusion_contributions(self.learner, samples, self.typical)
+        values = values.reindex(columns=self.schema.names(), fill_value=0.0)
+        return values if self.positive_index == 1 else -values
+
+    def save(self, folder: Path) -> None:
+        """Write the model as plain files with their SHA-256, whole or not at all.
+
+        Raises:
+            VerificationError: the learner wrote a file of a kind that may hold code.
+        """
+        with replacing_folder(folder) as temporary:
+            save_learner(self.learner, temporary / "learner")
+            write_json(temporary / MODEL_FILE, self._to_dict())
+            for path in _files(temporary):
+                if path.suffix not in PLAIN_SUFFIXES:
+                    raise VerificationError(f"{path.name} is not a plain file; no such artifact is saved.")
+            sums = {p.relative_to(temporary).as_posix(): _sha256(p) for p in _files(temporary)}
+            write_json(temporary / MANIFEST_FILE, {"format": FORMAT, "sha256": sums})
+
+    @classmethod
+    def load(cls, folder: Path) -> ScoringModel:
+        """The model in `folder`, after every file matched its SHA-256.
+
+        Raises:
+            MissingArtifactError: there is no model.
+            VerificationError: a file is changed, missing or not listed.
+        """
+        folder = Path(folder)
+        verify_folder(folder)
+        values = read_json(folder / MODEL_FILE)
+        calibrator = CALIBRATORS[values["calibrator"]["name"]]
+        spec = values["spec"]
+        return cls(
+            learner=load_learner(folder / "learner"),
+            calibrator=calibrator.from_dict(values["calibrator"]["state"]),
+            band=CalibrationBand.from_dict(values["band"]),
+            threshold=values["threshold"],
+            schema=TableSchema.from_dict(values["schema"]),
+            classes=tuple(values["classes"]),
+            positive_class=values["positive_class"],
+            spec=parse_section(DomainSpec, spec, where=f"{MODEL_FILE}: spec") if spec else None,
+            options=values["options"],
+            provenance=values["provenance"],
+            typical=values["typical"],
+        )
+
+    def _to_dict(self) -> dict[str, Any]:
+        """All but the learner, JSON-ready."""
+        return {
+            "classes": self.classes,
+            "positive_class": self.positive_class,
+            "threshold": self.threshold,
+            "calibrator": {
+                "name": CALIBRATORS.name_of(type(self.calibrator)),
+                "state": self.calibrator.to_dict(),
+            },
+            "band": self.band.to_dict(),
+            "schema": self.schema.to_dict(),
+            "typical": self.typical,
+            "spec": asdict(self.spec) if self.spec else None,
+            "options": self.options,
+            "provenance": self.provenance,
+        }
+
+
+def verify_folder(folder: Path) -> None:
+    """Compare every file with the manifest's SHA-256.
+
+    Raises:
+        MissingArtifactError: there is no model.
+        VerificationError: a file is changed, missing or not listed, or the format is a later one.
+    """
+    if not (folder / MANIFEST_FILE).exists():
+        raise MissingArtifactError(
+            f"{folder} holds no scoring model ({MANIFEST_FILE} is missing).",
+            repair="Run `dvc repro` to train one.",
+        )
+    manifest = read_json(folder / MANIFEST_FILE)
+    if manifest.get("format") != FORMAT:
+        raise VerificationError(
+            f"{folder} is a scoring model of format {manifest.get('format')!r}, expected {FORMAT}.",
+            repair="Train it again with this version, or install the version that wrote it.",
+        )
+    expected = manifest["sha256"]
+    found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != MANIFEST_FILE}
+    for name, digest in expected.items():
+        if name not in found:
+            raise VerificationError(f"{folder / name} is missing.", repair=REPAIR)
+        if _sha256(found[name]) != digest:
+            raise VerificationError(f"{folder / name} was changed after it was saved (SHA-256 differs).", repair=REPAIR)
+    if extra := sorted(set(found) - set(expected)):
+        raise VerificationError(
+            f"{folder} holds files that the model did not save: {', '.join(extra)}.",
+            repair="Remove them.",
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files below `folder` in a fixed order; hidden ones (a file manager's) are no part of a model."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+
+def _sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

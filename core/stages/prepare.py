@@ -1,0 +1,266 @@
+"""Stage `prepare`: raw domains -> manifest, typed columns, domain.yaml as used, data report, problems."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.artifacts import Artifacts, replacing_folder, write_json, write_table
+from core.data.domain import DomainSpec
+from core.data.domain_rows import DomainRows
+from core.data.label_budget import mask_labels
+from core.data.leakage import Suspect, find_suspects, refuse_after_outcome
+from core.data.manifest import MANIFEST_COLUMNS, SLICE_PREFIX, check_manifest
+from core.data.prepared import specs_to_plain
+from core.data.quality import (
+    describe_columns,
+    describe_domain,
+    describe_problems,
+    describe_shift,
+    describe_splits,
+    describe_translation,
+)
+from core.data.splits import Split, split_rows
+from core.data.table_features import feature_columns
+from core.errors import BadInputError, BadParamsError, MissingArtifactError, did_you_mean
+from core.params import VerticalParams
+from core.vertical import Vertical
+
+PROBLEM_COLUMNS = ["domain", "batch", "row", "column", "value", "reason", "count"]
+
+
+def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, seed: int, data_folder: Path) -> None:
+    """Read the domains below `data_folder/<vertical>`, split, mask, check, and write `artifacts/<vertical>/prepare/`.
+
+    Everything is worked out before the first file is replaced. What is written holds no masked label: the label and
+    the columns known after the outcome are not among the prepared columns.
+
+    Raises:
+        BadParamsError: impossible parameters, an unknown column to drop or to slice by.
+        MissingArtifactError: a domain is not there; the nearest is named.
+        BadInputError: rows that cannot serve (no rows, no labels, one class, repeated keys, ...).
+    """
+    target = params.prepare.target_domain
+    rows = _read_domains(vertical, params, data_folder)
+    slices = _slice_columns(rows[target], params)
+    splits = {
+        name: split_rows(domain.manifest, params.prepare.split, seed, has_test=name == target)
+        for name, domain in rows.items()
+    }
+    manifest = _build_manifest(rows, splits, slices, params, seed=seed)
+    is_temporal = splits[target].method == "temporal"
+    check_manifest(
+        manifest,
+        num_classes=len(vertical.classes),
+        temporal_domain=target if is_temporal else None,
+    )
+    of_domain = {name: manifest[manifest["domain"] == name].reset_index(drop=True) for name in rows}
+    suspects = [s for name in rows for s in find_suspects(rows[name].spec, of_domain[name], rows[name].columns)]
+    specs = {name: _effective_spec(rows[name].spec, params, suspects, target) for name in rows}
+    columns = {name: rows[name].columns[[c.name for c in feature_columns(specs[name])]] for name in rows}
+    samples = vertical.open_dataset(manifest, columns, specs, target, use_protected=params.prepare.use_protected)
+    problems = pd.concat([domain.problems.assign(domain=name) for name, domain in rows.items()], ignore_index=True)[
+        PROBLEM_COLUMNS
+    ]
+    told = [{**vars(s), "is_dropped": s.is_strong and params.prepare.drop_suspects} for s in suspects]
+    report = {
+        "vertical": vertical.name,
+        "target_domain": target,
+        "source_domains": list(params.prepare.source_domains),
+        "seed": seed,
+        "data_sha256": {name: _folder_sha256(data_folder / vertical.name / name) for name in rows},
+        "split": {name: split.report for name, split in splits.items()},
+        "label_budget": _describe_budget(of_domain[target], params),
+        "splits": describe_splits(manifest),
+        "features": samples.schema.to_dict()["features"],
+        "slices": slices,
+        "leakage_suspects": [suspect for suspect in told if suspect["domain"] == target],
+        "source_leakage_suspects": [suspect for suspect in told if suspect["domain"] != target],
+        "columns": describe_columns(rows[target]),
+        "source_columns": {name: describe_columns(rows[name]) for name in rows if name != target},
+        "problems": describe_problems(problems),
+        "domains": {name: describe_domain(rows[name], of_domain[name]) for name in rows},
+        "translation": describe_translation(specs, target, use_protected=params.prepare.use_protected),
+        "shift": describe_shift(samples, manifest["split"].to_numpy(), target),
+    }
+    _write(artifacts, manifest, columns, specs, report, problems)
+    _tell(report, told)
+
+
+def _build_manifest(
+    rows: dict[str, DomainRows],
+    splits: dict[str, Split],
+    slices: list[str],
+    params: VerticalParams,
+    *,
+    seed: int,
+) -> pd.DataFrame:
+    """Target rows first, then each source's; target labels beyond the budget are masked; slices of target rows only."""
+    target = params.prepare.target_domain
+    parts = []
+    for name, domain in rows.items():
+        part = domain.manifest.assign(split=splits[name].names)
+        if name == target:
+            _check_target_splits(part, target)
+        parts.append(mask_labels(part, params.prepare.label_budget if name == target else None, seed))
+    manifest = pd.concat(parts, ignore_index=True)[list(MANIFEST_COLUMNS)]
+    for column in slices:
+        values = rows[target].columns[column].reset_index(drop=True)
+        manifest[f"{SLICE_PREFIX}{column}"] = values.reindex(range(len(manifest)))
+    return manifest
+
+
+def _read_domains(vertical: Vertical, params: VerticalParams, data_folder: Path) -> dict[str, DomainRows]:
+    """The target first, then the sources; each has rows and labels of every class."""
+    target, sources = params.prepare.target_domain, params.prepare.source_domains
+    if target in sources or len(set(sources)) < len(sources):
+        raise BadParamsError(
+            f"prepare.source_domains {list(sources)} repeat a domain or hold the target '{target}'.",
+            repair="Name each source once, and not the target.",
+        )
+    folder = Path(data_folder) / vertical.name
+    rows = {}
+    for name in (target, *sources):
+        if not (folder / name / "domain.yaml").exists():
+            there = [path.parent.name for path in folder.glob("*/domain.yaml")]
+            raise MissingArtifactError(
+                f"There is no domain '{name}' in {folder}.",
+                repair=f"{did_you_mean(name, [*there, *vertical.demo_domains])}"
+                f" `crossdomain fetch {vertical.name}` brings the demo domains, `crossdomain import` your own.",
+            )
+        rows[name] = vertical.read_domain(folder / name)
+        _check_labels(rows[name], vertical)
+    return rows
+
+
+def _check_labels(rows: DomainRows, vertical: Vertical) -> None:
+    """Refuse a domain that nothing can be learned from or measured on."""
+    name = rows.spec.name
+    if len(rows) == 0:
+        raise BadInputError(f"Domain '{name}' has no rows.", repair="Import rows, or choose another domain.")
+    if rows.spec.label_column is None:
+        raise BadInputError(
+            f"Domain '{name}' has no label column.",
+            repair="Set `use: label` and `positive` in its domain.yaml, or choose another domain.",
+        )
+    counts = rows.manifest["label"].value_counts()
+    if len(counts) == 0:
+        raise BadInputError(
+            f"Domain '{name}' has {len(rows)} rows and not one label.",
+            repair=f"Check `positive` and `negative` in its domain.yaml against column '{rows.spec.label_column}'.",
+        )
+    if len(counts) < 2:
+        only = vertical.classes[int(counts.index[0])]
+        raise BadInputError(
+            f"All {int(counts.iloc[0])} labelled rows of domain '{name}' are of one class ('{only}').",
+            repair="Add rows of the other class, or check `positive` and `negative` in its domain.yaml.",
+        )
+
+
+def _check_target_splits(manifest: pd.DataFrame, target: str) -> None:
+    """Both classes among the test rows, and among those that train."""
+    for names in (("test",), ("train", "valid")):
+        labels = manifest.loc[manifest["split"].isin(names), "label"].dropna()
+        if labels.nunique() < 2:
+            raise BadInputError(
+                f"The {' and '.join(names)} rows of '{target}' hold {len(labels)} labels of {labels.nunique()}"
+                " class(es); two classes are needed.",
+                repair="Change prepare.split (fractions, method or test_from), or add rows.",
+            )
+
+
+def _slice_columns(rows: DomainRows, params: VerticalParams) -> list[str]:
+    """Target columns that evaluation slices by: those in params, else the protected ones.
+
+    A column known only after the outcome would carry masked labels into the manifest.
+    """
+    for name in params.evaluate.slices:
+        if name not in rows.columns:
+            raise BadParamsError(
+                f"evaluate.slices: domain '{rows.spec.name}' has no column '{name}'.",
+                repair=did_you_mean(name, rows.columns),
+            )
+    refuse_after_outcome(rows.spec, params.evaluate.slices)
+    if rows.spec.label_column in params.evaluate.slices:
+        raise BadParamsError(
+            f"evaluate.slices: '{rows.spec.label_column}' is the label.", repair="Slice by another column."
+        )
+    return list(params.evaluate.slices) or [
+        c.name for c in rows.spec.columns if c.is_protected and not c.is_after_outcome and c.use != "label"
+    ]
+
+
+def _effective_spec(spec: DomainSpec, params: VerticalParams, suspects: list[Suspect], target: str) -> DomainSpec:
+    """The domain with `ignore` as the use of every feature that is taken out: nobody has to deliver it any more."""
+    dropped = set(params.prepare.drop_columns) if spec.name == target else set()
+    kept = {
+        column.name
+        for column in feature_columns(spec, use_protected=params.prepare.use_protected, drop_columns=sorted(dropped))
+    }
+    if params.prepare.drop_suspects:
+        kept -= {s.column for s in suspects if s.domain == spec.name and s.is_strong}
+    return replace(
+        spec,
+        columns=tuple(
+            replace(column, use="ignore") if column.use == "feature" and column.name not in kept else column
+            for column in spec.columns
+        ),
+    )
+
+
+def _describe_budget(manifest: pd.DataFrame, params: VerticalParams) -> dict[str, Any]:
+    is_open = manifest["split"] != "test"
+    return {
+        "asked": params.prepare.label_budget,
+        "given": int(manifest.loc[is_open, "label"].notna().sum()),
+        "masked": int(manifest["is_masked"].sum()),
+    }
+
+
+def _folder_sha256(folder: Path) -> str:
+    """One checksum of domain.yaml and all batches, names included."""
+    digest = hashlib.sha256()
+    for path in [folder / "domain.yaml", *sorted((folder / "rows").rglob("*"))]:
+        if path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _write(
+    artifacts: Artifacts,
+    manifest: pd.DataFrame,
+    columns: dict[str, pd.DataFrame],
+    specs: dict[str, DomainSpec],
+    report: dict[str, Any],
+    problems: pd.DataFrame,
+) -> None:
+    """Each file whole or not at all; the manifest, which the others belong to, last."""
+    with replacing_folder(artifacts.path("prepare", "columns")) as folder:
+        for name, frame in columns.items():
+            frame.to_parquet(folder / f"columns_{name}.parquet", index=False)
+    write_json(artifacts.path("prepare", "specs.json"), specs_to_plain(specs))
+    write_json(artifacts.path("prepare", "data_report.json"), report)
+    write_table(artifacts.path("prepare", "problems.csv"), problems)
+    write_table(artifacts.path("prepare", "manifest.parquet"), manifest)
+
+
+def _tell(report: dict[str, Any], suspects: list[dict[str, Any]]) -> None:
+    """What a person should see without opening the report."""
+    for name, split in report["split"].items():
+        counts = ", ".join(f"{count} {part}" for part, count in split["rows"].items() if count)
+        print(f"prepare: {name}: {counts} ({split['method']})", flush=True)
+    for problem in report["problems"]:
+        print(f"prepare: {problem['domain']}.{problem['column']}: {problem['count']} x {problem['reason']}", flush=True)
+    for suspect in suspects:
+        fate = "dropped" if suspect["is_dropped"] else "kept"
+        print(
+            f"prepare: suspect {suspect['domain']}.{suspect['column']} ({fate}):"
+            f" {suspect['reason']} {suspect['number']:.3f}",
+            flush=True,
+        )

@@ -1,0 +1,67 @@
+"""The command line: help with examples, exit codes, no traceback for a user's mistake."""
+
+import pytest
+from typer.testing import CliRunner
+
+from core.cli import app, main
+from core.cli.project import parse_assignment
+from core.errors import CrossdomainError
+
+COMMANDS = ("fetch", "import", "run", "predict", "compare", "doctor")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_an_example(command):
+    done = CliRunner().invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert f"crossdomain {command}" in done.output
+
+
+def test_help_names_all_commands_and_exit_codes():
+    output = CliRunner().invoke(app, ["--help"]).output
+    assert all(command in output for command in COMMANDS)
+    assert "Exit codes" in output
+
+
+def run_main(monkeypatch, capsys, *arguments):
+    """Exit code and standard error of the real entry point."""
+    monkeypatch.setattr("sys.argv", ["crossdomain", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return stopped.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (["run", "credit_risc"], 4, "Did you mean 'credit_risk'"),
+        (["compare", "credit_risk", "--protocol", "c9"], 4, "no protocol 'c9'"),
+        (["run", "credit_risk", "--to", "trian"], 2, "Did you mean 'train'"),
+        (["run", "credit_risk", "--set", "train.transfer"], 2, "is not path=value"),
+        (["fetch", "credit_risk", "--domain", "german"], 4, "Did you mean 'german_credit'"),
+    ],
+)
+def test_user_mistake_is_one_sentence_and_an_exit_code(monkeypatch, capsys, arguments, code, expected):
+    found, error = run_main(monkeypatch, capsys, *arguments)
+    assert found == code
+    assert expected in error
+    assert "Traceback" not in error
+
+
+def test_outside_a_project_the_command_says_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, error = run_main(monkeypatch, capsys, "run", "credit_risk")
+    assert code == 5
+    assert "not inside a Crossdomain project" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("a.b=3", 3), ("a.b=true", True), ("a.b=null", None), ("a.b=[x, 1]", ["x", 1]), ("a.b=x", "x")]
+)
+def test_assignment_is_read_as_yaml(text, value):
+    assert parse_assignment(text) == ("a.b", value)
+
+
+def test_assignment_without_equals_is_refused():
+    with pytest.raises(CrossdomainError, match="path=value"):
+        parse_assignment("a.b")

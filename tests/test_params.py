@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+
+from core.errors import BadParamsError, MissingArtifactError
+from core.params import VerticalParams, load_params, parse_section, set_params
+from core.vertical import load_vertical, vertical_names
+
+ROOT = Path(__file__).parents[1]
+MINIMAL = {"prepare": {"target_domain": "bank"}}
+
+TEXT = """\
+# kept comment
+credit_risk:
+  prepare:
+    target_domain: bank   # the bank
+    source_domains: []
+  train:
+    transfer: auto
+"""
+
+
+def test_params_of_the_repository_parse_for_every_vertical():
+    for name in vertical_names():
+        params = load_params(ROOT / "params.yaml", name)
+        parse_section(load_vertical(name).options_type, params.options, where=f"{name}.options")
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"prepare": {"target_domain": "bank", "splt": {}}}, "unknown key 'x.prepare.splt'. Did you mean 'split'"),
+        (
+            {"prepare": {"target_domain": "bank", "split": {"methd": "auto"}}},
+            "'x.prepare.split.methd'. Did you mean 'method'",
+        ),
+        ({**MINIMAL, "trian": {}}, "Did you mean 'train'"),
+        ({**MINIMAL, "train": {"calibration": "plat"}}, "x.train.calibration"),
+        ({"prepare": {"target_domain": "bank", "label_budget": -1}}, "x.prepare.label_budget"),
+        ({"prepare": {"target_domain": "bank", "split": {"test_fraction": 1.5}}}, "test_fraction"),
+        ({}, "x.prepare"),
+    ],
+)
+def test_params_wrong_section_names_the_key(section, expected):
+    with pytest.raises(BadParamsError) as caught:
+        parse_section(VerticalParams, section, where="x")
+    assert expected in str(caught.value)
+
+
+def test_params_two_mistakes_are_both_named():
+    with pytest.raises(BadParamsError) as caught:
+        parse_section(VerticalParams, {"prepare": {"target": "bank"}, "trian": {}}, where="x")
+    assert "x.prepare.target" in str(caught.value)
+    assert "x.trian" in str(caught.value)
+
+
+def test_set_params_keeps_comments_and_changes_the_value(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    set_params(path, {"credit_risk.train.transfer": "pooled", "credit_risk.prepare.source_domains": ["a", "b"]})
+    assert load_params(path, "credit_risk").train.transfer == "pooled"
+    assert load_params(path, "credit_risk").prepare.source_domains == ("a", "b")
+    assert "# kept comment" in path.read_text(encoding="utf-8")
+    assert "# the bank" in path.read_text(encoding="utf-8")
+
+
+def test_set_params_bad_value_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    with pytest.raises(BadParamsError, match="transfr"):
+        set_params(path, {"credit_risk.train.transfr": "pooled"})
+    assert path.read_text(encoding="utf-8") == TEXT
+
+
+def test_load_params_missing_file_or_section_says_what_to_do(tmp_path):
+    with pytest.raises(MissingArtifactError, match="top folder"):
+        load_params(tmp_path / "params.yaml", "credit_risk")
+    (tmp_path / "params.yaml").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(BadParamsError, match="Did you mean 'credit_risk'"):
+        load_params(tmp_path / "params.yaml", "credit_risc")
