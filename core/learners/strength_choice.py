@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
@@ -13,6 +11,7 @@ from core.learners.held_out_loss import mean_log_loss
 from core.learners.inner_folds import inner_folds
 
 STRENGTHS = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # strongest first, so that each starts the next
+CENTRED_STRENGTHS = (30_000.0, 10_000.0, 3000.0, *STRENGTHS)  # a good centre may hardly need to move
 FEW_LABELS_STRENGTH = 10.0
 
 
@@ -25,7 +24,6 @@ def choose_strength(
     select_by: str,
     seed: int,
     centre: np.ndarray | None = None,
-    strengths: Sequence[float] = STRENGTHS,
 ) -> float:
     """The strength whose held-out rows score best by `log_loss` or `auc`; FEW_LABELS_STRENGTH where none can be held.
 
@@ -36,6 +34,7 @@ def choose_strength(
         return FEW_LABELS_STRENGTH
     if len(labelled) >= large_num_rows:
         folds = folds[:1]
+    strengths = STRENGTHS if centre is None else CENTRED_STRENGTHS
     targets, weights = labelled.targets, labelled.weights
     losses = np.zeros(len(strengths))
     for fit_rows, held_rows in folds:

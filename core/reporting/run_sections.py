@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.artifacts import Artifacts
 from core.data.domain import DomainSpec
+from core.evaluation.intervals import Interval
 from core.evaluation.ledger_plot import plot_ledger
 from core.evaluation.metrics import METRICS
 from core.evaluation.plots import plot_calibration, plot_roc
@@ -17,6 +18,12 @@ from core.learners.scoring_model import ScoringModel
 from core.params import VerticalParams
 from core.reporting.sections import Section
 from core.vertical import Vertical
+
+
+SLICE_COLUMNS = (
+    "attribute", "value", "rows", "prevalence", "mean_probability", "auc", "auc_low", "auc_high", "adverse_rate",
+    "true_positive_rate", "false_positive_rate", "is_flagged", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,9 @@ class RunFacts:
     @property
     def four_fifths_ratios(self) -> dict[str, float]:
         """Protected attribute -> lowest selection rate over highest."""
-        rows = self.fairness.get("fairness", [])
-        return {row["attribute"]: row["four_fifths_ratio"] for row in rows if row["four_fifths_ratio"] is not None}
+        found = self.fairness.get("fairness") or {}
+        ratios = {name: values["four_fifths_ratio"] for name, values in found.items()}
+        return {name: ratio for name, ratio in ratios.items() if ratio is not None}
 
     @property
     def fairness_note(self) -> str:
@@ -77,12 +85,14 @@ def metrics_section(facts: RunFacts) -> Section:
             for name in facts.vertical.metrics
         ]
     )
+    found = facts.metrics["auc"]
+    auc = Interval(found["value"], found["low"], found["high"], facts.params.evaluate.confidence)
     return Section(
         title="How good is it?",
         text=f"On {facts.metrics['rows']} test rows that no choice has seen. Intervals: bootstrap over test rows.",
         tables=(("Metrics", table),),
         figures=(
-            ("ROC curve", plot_roc(facts.tables["roc"], facts.metrics["auc"])),
+            ("ROC curve", plot_roc(facts.tables["roc"], auc=auc, threshold=facts.model.threshold)),
             ("Calibration: what was said against what came", plot_calibration(facts.tables["calibration"])),
         ),
     )
@@ -109,12 +119,25 @@ def transfer_section(facts: RunFacts) -> Section:
 
 def fairness_section(facts: RunFacts) -> Section:
     """Slices, fairness figures and proxies of protected attributes."""
-    tables = [("Slices", facts.tables["slices"])] if len(facts.tables["slices"]) else []
-    if facts.fairness.get("fairness"):
-        tables.append(("Fairness of favourable decisions", _flat(facts.fairness["fairness"])))
-    proxies = facts.fairness.get("proxies") or []
-    if proxies:
-        tables.append(("How well the other features tell a protected attribute", _flat(proxies)))
+    slices = facts.tables["slices"]
+    shown = [name for name in SLICE_COLUMNS if name in slices]
+    tables = [("Slices", slices[shown])] if len(slices) else []
+    fairness = facts.fairness.get("fairness") or {}
+    if fairness:
+        tables.append(("Fairness of favourable decisions", _flat(_without_lists(fairness))))
+        groups = [{"attribute": name, **group} for name, found in fairness.items() for group in found["groups"]]
+        tables.append(("Decisions by group", _flat(groups)))
+    if proxies := facts.fairness.get("proxies"):
+        rows = [
+            {
+                "attribute": name,
+                "AUC from the other features": found["auc"],
+                "strength": found["strength"],
+                "strongest columns": ", ".join(f"{c['column']} {c['auc']:.2f}" for c in found["columns"][:3]),
+            }
+            for name, found in proxies.items()
+        ]
+        tables.append(("How well the other features tell a protected attribute", pd.DataFrame(rows)))
     return Section(title="For whom does it work?", text=facts.fairness_note, tables=tuple(tables))
 
 
@@ -149,12 +172,15 @@ def data_section(facts: RunFacts) -> Section:
     for key, caption in (
         ("splits", "Rows and label rate by domain and split"),
         ("leakage_suspects", "Leakage suspects"),
-        ("shift", "Shift between source and target (PSI)"),
-        ("columns", "Columns of the target domain"),
+        ("shift", "Shift against the target's training rows (PSI; above 0.25 is large)"),
         ("problems", "Values that could not be read, by reason"),
     ):
         if facts.data.get(key):
             tables.append((caption, _flat(facts.data[key])))
+    if columns := facts.data.get("columns"):
+        shown = ["kind", "use", "missing_fraction", "distinct", "unit", "meaning"]
+        rows = [{"column": name, **{key: found.get(key) for key in shown}} for name, found in columns.items()]
+        tables.append(("Columns of the target domain", pd.DataFrame(rows)))
     return Section(title="What went in?", tables=tuple(tables))
 
 
@@ -177,6 +203,11 @@ def _flat(rows: Any) -> pd.DataFrame:
         if table[name].map(lambda v: isinstance(v, (dict, list))).any():
             table[name] = table[name].map(_short)
     return table
+
+
+def _without_lists(values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Each entry without the fields that hold a table of their own."""
+    return {name: {k: v for k, v in entry.items() if not isinstance(v, list)} for name, entry in values.items()}
 
 
 def _short(value: Any) -> Any:

@@ -10,6 +10,9 @@ from typing import Any
 import pandas as pd
 
 
+LONG_TABLE = 25
+
+
 @dataclass(frozen=True)
 class Section:
     """tables: (caption, DataFrame). figures: (caption, matplotlib Figure)."""
@@ -30,6 +33,22 @@ class Section:
         return [(caption, png_address(figure)) for caption, figure in self.figures]
 
 
+    @property
+    def shown_tables(self) -> list[tuple[str, pd.DataFrame, bool]]:
+        """(caption, table with whole numbers as such, is it long enough to be folded)."""
+        return [(caption, _whole_numbers(table), len(table) > LONG_TABLE) for caption, table in self.tables]
+
+
+def _whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns of floats that hold whole numbers only, beyond 0 and 1, become integers."""
+    shown = table.copy()
+    for name in shown.select_dtypes("float").columns:
+        known = shown[name].dropna()
+        if len(known) and (known == known.round()).all() and known.abs().max() > 1:
+            shown[name] = shown[name].astype("Int64")
+    return shown
+
+
 def png_address(figure: Any) -> str:
     """A matplotlib figure as `data:image/png;base64,...`."""
     buffer = io.BytesIO()
@@ -44,8 +63,6 @@ def format_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        if value == int(value) and abs(value) >= 1:
-            return f"{int(value):,}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
     if isinstance(value, int):
         return f"{value:,}"

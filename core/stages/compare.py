@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-import numpy as np
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_file, write_json, write_table
@@ -15,9 +14,12 @@ from core.data.samples import Samples, concatenate
 from core.errors import BadParamsError
 from core.evaluation.ledger import LedgerRun, build_ledger
 from core.evaluation.ledger_plot import plot_ledger
+from core.learners.base import Learner
 from core.params import CompareParams, VerticalParams
-from core.stages.train import fit_transfer
+from core.stages.train import learner_maker, make_transfer
 from core.transfers import TRANSFERS
+from core.transfers.base import TransferTask
+from core.transfers.source_fits import SourceFits
 from core.vertical import Vertical
 
 
@@ -33,9 +35,10 @@ def compare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
     source = concatenate([opened["source_train"], opened["source_valid"]])
     runs = []
     plan = list(_plan(params.compare, pool, source))
+    runner = LedgerRunner(params, pool, source, test, seed=seed)
     started = time.perf_counter()
     for number, (budget, draw, method) in enumerate(plan, start=1):
-        runs.append(_run(vertical, params, pool, source, test, budget, draw, method, seed=seed))
+        runs.append(runner.run(budget, draw, method))
         spent = time.perf_counter() - started
         left = spent / number * (len(plan) - number)
         print(
@@ -77,31 +80,34 @@ def _plan(params: CompareParams, pool: Samples, source: Samples) -> Iterator[tup
                 yield ("all" if is_whole else budget), draw, method
 
 
-def _run(
-    vertical: Vertical,
-    params: VerticalParams,
-    pool: Samples,
-    source: Samples,
-    test: Samples,
-    budget: int | str,
-    draw: int,
-    method: str,
-    *,
-    seed: int,
-) -> LedgerRun:
-    """Fit one method with one draw of labels and score the test rows."""
-    transfer, _, learner = method.partition(":")
-    target = pool if budget == "all" else draw_budget(pool, int(budget), seed=seed + draw)
-    nothing = pool.take(np.zeros(len(pool), dtype=bool))
-    opened = {"source_train": source, "train": target, "valid": nothing}
-    started = time.perf_counter()
-    fitted = fit_transfer(params.train, opened, seed=seed + draw, transfer=transfer, learner=learner)
-    return LedgerRun(
-        method=method,
-        budget=budget,
-        draw=draw,
-        seed=seed + draw,
-        probability=fitted.predict_probability(test),
-        fit_seconds=time.perf_counter() - started,
-        info={"selection": getattr(fitted, "selection_", None)},
-    )
+class LedgerRunner:
+    """Fits methods on draws of labels and scores the test rows; a source model is fitted once and shared."""
+
+    def __init__(self, params: VerticalParams, pool: Samples, source: Samples, test: Samples, *, seed: int) -> None:
+        self.params, self.pool, self.source, self.test, self.seed = params.train, pool, source, test, seed
+        self._source_fits = SourceFits()
+        self._makers: dict[str, Callable[[], Learner]] = {}
+
+    def run(self, budget: int | str, draw: int, method: str) -> LedgerRun:
+        """One cell of the ledger. Every method gets the same labels at the same budget and draw."""
+        transfer_name, _, learner_name = method.partition(":")
+        learner_name = learner_name or self.params.learner
+        if learner_name not in self._makers:
+            self._makers[learner_name] = learner_maker(self.params, learner_name, seed=self.seed)
+        transfer = make_transfer(self.params, transfer_name)
+        if hasattr(transfer, "source_fits"):
+            transfer.source_fits = self._source_fits
+        target = self.pool if budget == "all" else draw_budget(self.pool, int(budget), seed=self.seed + draw)
+        started = time.perf_counter()
+        fitted = transfer.fit(
+            TransferTask(self.source, target, None, self._makers[learner_name], seed=self.seed + draw)
+        )
+        return LedgerRun(
+            method=method,
+            budget=budget,
+            draw=draw,
+            seed=self.seed + draw,
+            probability=fitted.predict_probability(self.test),
+            fit_seconds=time.perf_counter() - started,
+            info={"selection": getattr(fitted, "selection_", None)},
+        )

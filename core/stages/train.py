@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
@@ -22,7 +23,7 @@ from core.learners.base import Learner
 from core.learners.scoring_model import ScoringModel
 from core.params import TrainParams, VerticalParams
 from core.transfers import TRANSFERS
-from core.transfers.base import TransferTask
+from core.transfers.base import Transfer, TransferTask
 from core.vertical import Vertical
 
 # Below this many labelled validation rows a calibration map or a threshold would follow noise.
@@ -59,24 +60,28 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
     _write_metrics(model, tuning, tuning_domain, opened, vertical, params, artifacts, fit_seconds)
 
 
-def fit_transfer(
-    params: TrainParams, opened: dict[str, Samples], *, seed: int, transfer: str = "", learner: str = ""
-) -> Learner:
-    """The learner that one transfer makes of the opened samples."""
-    name = learner or params.learner
-    options = params.learner_options if name == params.learner else {}
-    make_learner = partial(LEARNERS[name], options, seed=seed)
+def fit_transfer(params: TrainParams, opened: dict[str, Samples], *, seed: int) -> Learner:
+    """The learner that the chosen transfer makes of the opened samples."""
     task = TransferTask(
         source=opened["source_train"],
         target=opened["train"],
         valid=opened["valid"].labelled() if opened["valid"].num_labelled else None,
-        make_learner=make_learner,
+        make_learner=learner_maker(params, params.learner, seed=seed),
         seed=seed,
     )
-    transfer_class = TRANSFERS[transfer or params.transfer]
-    if transfer_class is TRANSFERS["auto"] and params.candidates:
-        return transfer_class(candidates=params.candidates).fit(task)
-    return transfer_class().fit(task)
+    return make_transfer(params, params.transfer).fit(task)
+
+
+def learner_maker(params: TrainParams, name: str, *, seed: int) -> Callable[[], Learner]:
+    """Makes fresh learners of one kind; params' options belong to params' own learner only."""
+    options = params.learner_options if name == params.learner else {}
+    return partial(LEARNERS[name], options, seed=seed)
+
+
+def make_transfer(params: TrainParams, name: str) -> Transfer:
+    """A transfer by name; `auto` chooses from params' candidates."""
+    transfer = TRANSFERS[name]
+    return transfer(candidates=params.candidates) if name == "auto" else transfer()
 
 
 def _calibration_rows(opened: dict[str, Samples]) -> tuple[Samples, str]:

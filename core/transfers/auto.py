@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from core.data.samples import Samples
 from core.errors import BadParamsError
+from core.evaluation.delong import auc_covariance
 from core.learners.base import Learner
 from core.learners.binary_table import logits_of
 from core.learners.blend import Blend
@@ -44,6 +46,13 @@ class Auto(Transfer):
     equal ones by `prior_strength` rows' worth of curvature, so that few labels give a steady average and many labels
     give the best candidate. With too few labels to hold any out, the source model is taken as it is; with no source,
     the target's. The result carries `selection_`, one row a candidate.
+
+    Guard: `target_only` gets all the weight where the source has not shown on the target's labels that it knows
+    anything (its AUC there, which it did not train on, is not above 0.5 at level `skill_level`, one-sided DeLong) and
+    it also has a higher held-out log loss than `target_only`. Either sign alone is not enough: with a hundred labels a
+    good source often misses significance, and a good source can by chance lose to the target on log loss; a useless one
+    fails both. A part of the blend that is without skill has nearly flat log-odds, so what the guard misses costs
+    little. `skill_level=1` turns the guard off.
     """
 
     needs_source = False
@@ -55,7 +64,8 @@ class Auto(Transfer):
         candidates: Sequence[str] = (),
         num_folds: int = 5,
         num_repeats: int | None = None,
-        prior_strength: float = 10.0,
+        prior_strength: float = 5.0,
+        skill_level: float = 0.05,
     ) -> None:
         for name in candidates:
             if TRANSFERS[name] is Auto:
@@ -64,6 +74,8 @@ class Auto(Transfer):
         self.num_folds = num_folds
         self.num_repeats = num_repeats
         self.prior_strength = prior_strength
+        self.skill_level = skill_level
+        self.source_fits = SourceFits()
 
     def fit(self, task: TransferTask) -> Learner:
         """The blend of the candidates, each fitted on all rows.
@@ -85,12 +97,16 @@ class Auto(Transfer):
         offsets, slopes = np.array(maps).T
         mapped = offsets + slopes * held_logits
         mix = fit_convex_weights(mapped, targets, weights, prior_strength=self.prior_strength, use_guard=False)
+        guard = self._guard(applicable, held_logits, held_rows, mapped, target, weights)
+        if guard.get("is_guard_closed"):  # the target's own model as it is, not on a scale of noise
+            mix = np.array([float(name == "target_only") for name in applicable])
+            offsets, slopes, mapped = np.zeros(len(mix)), np.ones(len(mix)), held_logits
         selection = [
             _describe(name, mapped[:, k], held_logits[:, k], targets, weights, mix[k])
             for k, name in enumerate(applicable)
         ]
         blended = mapped @ mix
-        selection.append(_describe("blend", blended, blended, targets, weights, 1.0))
+        selection.append(_describe("blend", blended, blended, targets, weights, 1.0) | guard)
         kept = np.flatnonzero(mix >= MIN_WEIGHT)
         learners = [transfers[applicable[k]].fit(task) for k in kept]
         return Blend.of_fitted(
@@ -101,6 +117,27 @@ class Auto(Transfer):
             selection=[*selection, *skipped],
             seed=task.seed,
         )
+
+    def _guard(
+        self,
+        applicable: list[str],
+        held_logits: np.ndarray,
+        held_rows: np.ndarray,
+        mapped: np.ndarray,
+        target: Samples,
+        weights: np.ndarray,
+    ) -> dict[str, Any]:
+        """Whether the source is left out altogether, and the evidence; empty where there is no such choice."""
+        if not {"source_only", "target_only"} <= set(applicable):
+            return {}
+        of_source, of_target = (applicable.index(name) for name in ("source_only", "target_only"))
+        scores = np.full(len(target), np.nan)  # one a row: repeats hold the same rows out again
+        scores[held_rows] = held_logits[:, of_source]
+        p_value = skill_p_value(target.targets, scores)
+        targets = target.targets[held_rows]
+        losses = [mean_log_loss(mapped[:, k], targets, weights) for k in (of_source, of_target)]
+        is_closed = p_value > self.skill_level and losses[0] > losses[1]
+        return {"p_no_source_skill": p_value, "is_guard_closed": bool(is_closed)}
 
     def _applicable(self, task: TransferTask, target: Samples) -> tuple[list[str], list[dict[str, Any]]]:
         """The candidates that can be fitted and held out, and the others with the reason."""
@@ -136,7 +173,7 @@ class Auto(Transfer):
 
     def _make_transfers(self, names: list[str], task: TransferTask) -> dict[str, Transfer]:
         """One transfer a candidate; those that fit the source alone share its learners."""
-        shared = SourceFits()
+        shared = self.source_fits
         transfers: dict[str, Transfer] = {}
         for name in names:
             transfer = TRANSFERS[name]()
@@ -165,6 +202,19 @@ class Auto(Transfer):
                 logits.append(np.column_stack([logits_of(learner, held) for learner in fitted]))
                 rows.append(held_rows)
         return np.concatenate(logits), np.concatenate(rows), num_repeats
+
+
+def skill_p_value(targets: np.ndarray, scores: np.ndarray) -> float:
+    """One-sided p-value of an AUC of 0.5 or less; (N,) targets 0 or 1 and scores, NaN where a row has none.
+
+    Source: DeLong, DeLong & Clarke-Pearson 1988, equations 4 to 7; normal approximation.
+    """
+    is_known = ~np.isnan(scores)
+    value, covariance = auc_covariance(targets[is_known], scores[is_known])
+    error = float(np.sqrt(covariance[0, 0]))
+    if error == 0:
+        return float(value[0] <= 0.5)
+    return float(norm.sf((value[0] - 0.5) / error))
 
 
 def _describe(

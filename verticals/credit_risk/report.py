@@ -81,5 +81,5 @@ def _scorecard_section(facts: RunFacts) -> Section:
             f"AUC on test: scorecard {facts.export['scorecard_test_auc']:.3f}, model "
             f"{facts.export['model_test_auc']:.3f}."
         ),
-        tables=(("Points (higher is safer)", points),),
+        tables=(("Points (higher is safer)", points[points["count"] > 0]),),
     )
