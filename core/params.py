@@ -50,7 +50,7 @@ class TrainParams:
     transfer: str = "auto"
     candidates: tuple[str, ...] = ()
     learner: str = "logistic_regression"
-    learner_options: Mapping[str, Any] = field(default_factory=dict)
+    learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by learner
     calibration: Literal["none", "temperature", "platt", "isotonic"] = "platt"
     cost_false_negative: float = Field(default=5.0, gt=0.0)  # a positive case that passes
     cost_false_positive: float = Field(default=1.0, gt=0.0)  # a negative case turned away

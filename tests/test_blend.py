@@ -7,6 +7,7 @@ from small_tables import make_table
 
 from core.errors import BadParamsError
 from core.learners import LEARNERS, load_learner, save_learner
+from core.learners.additive_stacking import fit_stacking, stacking_loss
 from core.learners.blend import Blend
 from core.learners.blend_weights import fit_convex_weights, fit_part_map
 from core.learners.held_out_loss import mean_log_loss
@@ -121,3 +122,57 @@ def test_blend_without_parts_or_with_an_unknown_one_refuses():
         LEARNERS["blend"]({"parts": []}).fit(table)
     with pytest.raises(BadParamsError, match="'boosted_trees'"):
         LEARNERS["blend"]({"parts": [{"learner": "boosted_tree"}]}).fit(table)
+
+
+def test_additive_weights_equal_the_best_point_of_a_grid():
+    logits, targets, weights = make_logits(150, noises=(0.5, 3.0))
+    prior = np.array([0.6, 0.1])
+    found = fit_stacking(logits, targets, weights, prior=prior, prior_strength=8.0)
+
+    def loss_by_loops(intercept, *mix):
+        loss = 4.0 * sum((v - p) ** 2 for v, p in zip(mix, prior, strict=True))
+        for row, target, weight in zip(logits, targets, weights, strict=True):
+            chance = expit(intercept + sum(v * z for v, z in zip(mix, row, strict=True)))
+            loss -= weight * np.log(chance if target else 1 - chance)
+        return loss
+
+    told = stacking_loss(found, logits, targets, weights, prior, 8.0)[0]
+    assert told == pytest.approx(loss_by_loops(*found))
+    steps = (-0.05, 0.0, 0.05)
+    near = [found + np.array([a, b, c]) for a in steps for b in steps for c in steps]
+    assert all(told <= loss_by_loops(*point) + 1e-6 for point in near if point[1:].min() >= 0)
+
+
+def test_additive_weights_give_a_misleading_score_none_and_may_exceed_one_in_sum():
+    random = np.random.default_rng(0)
+    first, second = random.normal(0, 1, (2, 4000))
+    targets = (random.random(4000) < expit(first + second)).astype(float)
+    found = fit_stacking(np.column_stack([first, second, -first]), targets, np.ones(4000))
+    assert found[1] == pytest.approx(1.0, abs=0.15) and found[2] == pytest.approx(1.0, abs=0.15) and found[3] == 0.0
+
+
+def test_additive_blend_is_intercept_and_weighted_sum_and_survives_a_reload(tmp_path):
+    table = make_table()
+    options = {"parts": PARTS, "num_folds": 3, "combination": "additive", "prior_weights": [0.9, 0.4]}
+    blend = LEARNERS["blend"](options).fit(table)
+    by_hand = blend.intercept_ + sum(
+        weight * part.predict_logits(table) for weight, part in zip(blend.mix_, blend.parts_, strict=True)
+    )
+    np.testing.assert_allclose(blend.predict_logits(table), by_hand)
+    assert blend.intercept_ != 0.0
+    save_learner(blend, tmp_path / "blend")
+    loaded = load_learner(tmp_path / "blend")
+    assert np.array_equal(loaded.predict_probability(table), blend.predict_probability(table))
+
+
+def test_blend_of_told_weights_uses_them_as_they_are():
+    told = {"parts": PARTS, "prior_weights": [0.3, 0.7], "use_equal_weights": True, "use_part_maps": False}
+    blend = LEARNERS["blend"](told).fit(make_table())
+    np.testing.assert_array_equal(blend.mix_, [0.3, 0.7])
+    assert blend.selection_ == []  # nothing was held out
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.5, 0.6], [-0.5, 1.5]])
+def test_blend_with_bad_prior_weights_refuses(weights):
+    with pytest.raises(BadParamsError, match="one weight of at least 0"):
+        LEARNERS["blend"]({"parts": PARTS, "prior_weights": weights}).fit(make_table())

@@ -66,7 +66,7 @@ def small(tmp_path, tmp_path_factory, monkeypatch):
     }
     blend = {**c2.ADDED_UP, "num_repeats": 1}
     methods = {
-        "xgboost_plain": ("boosted_trees", FEW_TREES),
+        "xgboost_plain": ("boosted_trees", {**FEW_TREES, "max_depth": 2}),
         **{name: (part["learner"], part["options"]) for name, part in parts.items()},
         "table_blend": ("blend", {**blend, "parts": [parts["logistic_regression"], parts["boosted_trees"]]}),
         "fused": ("blend", {**blend, "parts": list(parts.values())}),
@@ -152,6 +152,11 @@ def test_c3_writes_both_baselines_verdicts_and_how_it_chose(small):
     c3.run(write_domain(small), report=quiet)
     written = read_json(small / "verticals" / "credit_risk" / "results" / "c3.json")
     assert "before 2012" in written["how_chosen"] and "second half of 2012" in written["looks_at_test_period"]
+    rows = written["ledger"]["auto_against_better_single"]
+    target = written["target"]
+    assert target["reached_at"] == [row["budget"] for row in rows if row["difference"] >= 0]
+    assert target["significantly_below_at"] == [row["budget"] for row in rows if row["difference_high"] < 0]
+    assert target["is_reached"] == (len(target["reached_at"]) == len(rows))
     for name in ("ledger", "shuffled_source", "rehearsal", "rehearsal_shuffled_source"):
         told = written[name]
         methods = set(c3.METHODS if name == "ledger" else c3.STRESS_METHODS)

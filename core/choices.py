@@ -1,0 +1,49 @@
+"""Are the names in params.yaml known, and do they fit together? Asked before any work is done."""
+
+from __future__ import annotations
+
+from core.errors import BadParamsError
+from core.learners import LEARNERS
+from core.params import VerticalParams, parse_section
+from core.transfers import TRANSFERS
+from core.transfers.continued_training import can_continue
+from core.vertical import Vertical
+
+
+def check_choices(vertical: Vertical, params: VerticalParams) -> None:
+    """Refuse unknown transfers, learners and options, and combinations that cannot work.
+
+    Raises:
+        BadParamsError: the first problem, with the nearest name or the repair.
+    """
+    parse_section(vertical.options_type, params.options, where=f"{vertical.name}.options")
+    for name, options in params.train.learner_options.items():
+        LEARNERS[name](options)
+    _check_pair(params.train.transfer, params.train.learner)
+    for name in params.train.candidates:
+        _check_pair(name, params.train.learner)
+    for method in params.compare.methods:
+        transfer, _, learner = method.partition(":")
+        _check_pair(transfer, learner or params.train.learner)
+    if params.compare.baseline not in params.compare.methods:
+        raise BadParamsError(
+            f"compare.baseline '{params.compare.baseline}' is not among compare.methods.",
+            repair=f"Add it to {list(params.compare.methods)}.",
+        )
+    if TRANSFERS[params.train.transfer].needs_source and not params.prepare.source_domains:
+        raise BadParamsError(
+            f"train.transfer '{params.train.transfer}' needs a source and prepare.source_domains is empty.",
+            repair="Name source domains, or set train.transfer to target_only.",
+        )
+
+
+def _check_pair(transfer: str, learner: str) -> None:
+    """Whether a transfer can work with a kind of learner."""
+    _ = TRANSFERS[transfer]
+    kind = LEARNERS[learner]
+    if transfer == "continued_training" and not can_continue(kind):
+        able = [name for name in LEARNERS if can_continue(LEARNERS[name])]
+        raise BadParamsError(
+            f"Learner '{learner}' cannot be trained on from a source model.",
+            repair=f"With continued_training choose {' or '.join(able)}.",
+        )
