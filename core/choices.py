@@ -6,6 +6,7 @@ from core.errors import BadParamsError
 from core.learners import LEARNERS
 from core.params import VerticalParams, parse_section
 from core.transfers import TRANSFERS
+from core.transfers.continued_pretraining import text_options
 from core.transfers.continued_training import can_continue
 from core.vertical import Vertical
 
@@ -47,3 +48,5 @@ def _check_pair(transfer: str, learner: str) -> None:
             f"Learner '{learner}' cannot be trained on from a source model.",
             repair=f"With continued_training choose {' or '.join(able)}.",
         )
+    if transfer == "continued_pretraining":
+        text_options(kind())

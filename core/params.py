@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -16,7 +17,8 @@ from core.artifacts import replacing_file
 from core.errors import BadParamsError, MissingArtifactError, did_you_mean
 
 STRICT = ConfigDict(extra="forbid")
-Fraction = Field(ge=0.0, lt=1.0)
+# YAML reads an unquoted 2012-01-01 as a date.
+DayText = Annotated[str, BeforeValidator(lambda day: day.isoformat() if isinstance(day, date) else day)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -26,7 +28,7 @@ class SplitParams:
     method: Literal["auto", "stratified", "grouped", "temporal"] = "auto"
     test_fraction: float = Field(default=0.25, gt=0.0, lt=0.9)
     valid_fraction: float = Field(default=0.15, gt=0.0, lt=0.9)
-    test_from: str | None = None  # temporal: first day of the test period, YYYY-MM-DD
+    test_from: DayText | None = None  # temporal: first day of the test period, YYYY-MM-DD
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 from test_transfers import make_task
 
-from core.transfers.auto import Auto, skill_p_value
+from core.transfers.auto import Auto, mean_by_row, skill_p_value, standard_errors
 
 
 def last_row(fitted):
@@ -65,3 +65,26 @@ def test_guard_closes_on_most_sources_of_shuffled_labels():
 def test_guard_at_level_one_never_closes():
     task = make_task(150, source_slope=-1.0)
     assert not last_row(Auto(num_repeats=1, skill_level=1.0).fit(task))["is_guard_closed"]
+
+
+def test_standard_errors_equal_the_paired_t_statistic():
+    gains = np.random.default_rng(3).normal(0.1, 1.0, 50)
+    expected = gains.mean() / (gains.std(ddof=1) / np.sqrt(50))
+    assert standard_errors(gains, np.ones(50)) == pytest.approx(expected)
+    assert standard_errors(gains, np.full(50, 7.0)) == pytest.approx(expected)
+    assert standard_errors(np.ones(5), np.ones(5)) == np.inf
+    assert standard_errors(np.zeros(5), np.ones(5)) == 0.0
+
+
+def test_mean_by_row_averages_the_repeats_of_a_row():
+    assert mean_by_row(np.array([1.0, 5.0, 3.0]), np.array([2, 7, 2])).tolist() == [2.0, 5.0]
+
+
+def test_better_single_is_kept_where_the_blend_gives_no_evidence():
+    task = make_task(60)
+    kept = Auto(num_repeats=1, min_evidence=np.inf).fit(task)
+    free = Auto(num_repeats=1, min_evidence=-np.inf).fit(task)
+    assert last_row(kept)["kept_single"] == last_row(kept)["better_single"]
+    assert len(kept.parts_) == 1
+    assert last_row(free)["kept_single"] is None
+    assert len(free.parts_) > 1

@@ -56,7 +56,15 @@ def test_outside_a_project_the_command_says_so(monkeypatch, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("a.b=3", 3), ("a.b=true", True), ("a.b=null", None), ("a.b=[x, 1]", ["x", 1]), ("a.b=x", "x")]
+    ("text", "value"),
+    [
+        ("a.b=3", 3),
+        ("a.b=true", True),
+        ("a.b=null", None),
+        ("a.b=[x, 1]", ["x", 1]),
+        ("a.b=x", "x"),
+        ("a.b=2012-01-01", "2012-01-01"),
+    ],
 )
 def test_assignment_is_read_as_yaml(text, value):
     assert parse_assignment(text) == ("a.b", value)

@@ -33,7 +33,6 @@ SMALL_OPTIONS = {
     },
 }
 TABLE_LEARNERS = [name for name in LEARNERS if not LEARNERS[name].needs_torch]
-EXPLAINING = [name for name in TABLE_LEARNERS if name != "kernel_logistic"]
 
 
 def make_learner(name, seed=0):
@@ -155,7 +154,7 @@ def test_learner_with_few_labels_still_fits(name, table):
     assert np.isfinite(probability).all()
 
 
-@pytest.mark.parametrize("name", EXPLAINING)
+@pytest.mark.parametrize("name", TABLE_LEARNERS)
 def test_contributions_of_two_rows_differ_as_their_log_odds_do(name, fitted, table):
     learner = fitted(name)
     values = learner.contributions(table)

@@ -1,3 +1,4 @@
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,8 @@ def test_load_params_missing_file_or_section_says_what_to_do(tmp_path):
     (tmp_path / "params.yaml").write_text(TEXT, encoding="utf-8")
     with pytest.raises(BadParamsError, match="Did you mean 'credit_risk'"):
         load_params(tmp_path / "params.yaml", "credit_risc")
+
+
+def test_day_without_quotes_is_read_as_its_text():
+    section = {"prepare": {"target_domain": "bank", "split": {"test_from": date(2012, 1, 1)}}}
+    assert parse_section(VerticalParams, section, where="x").prepare.split.test_from == "2012-01-01"

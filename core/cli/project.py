@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -35,4 +36,5 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         raise CrossdomainError(f"--set '{text}' is not path=value.", repair="Example: --set train.transfer=pooled")
-    return path.strip(), YAML(typ="safe").load(value) if value.strip() else None
+    read = YAML(typ="safe").load(value) if value.strip() else None
+    return path.strip(), read.isoformat() if isinstance(read, date) else read

@@ -84,14 +84,20 @@ def load_learner(folder: Path) -> Learner:
     """The learner that `save_learner` wrote.
 
     Raises:
-        VerificationError: the folder holds no learner.
+        VerificationError: the folder holds no learner, or one that this version cannot read.
     """
     header_path = Path(folder) / "learner.json"
     if not header_path.exists():
         raise VerificationError(f"{folder} holds no saved learner.", repair="Run `dvc repro` to train one.")
     header = read_json(header_path)
-    learner = LEARNERS[header["name"]](header["options"], seed=header["seed"])
-    learner.load_state(Path(folder))
+    try:
+        learner = LEARNERS[header["name"]](header["options"], seed=header["seed"])
+        learner.load_state(Path(folder))
+    except (KeyError, BadParamsError) as error:
+        raise VerificationError(
+            f"{folder} was saved by another version: {error}.",
+            repair="Train it again with `dvc repro`, or install the version that wrote it.",
+        ) from error
     return learner
 
 

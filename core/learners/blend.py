@@ -16,12 +16,15 @@ from sklearn.metrics import roc_auc_score
 from core.artifacts import read_json, write_json
 from core.data.samples import Samples
 from core.errors import BadParamsError
+from core.explain.occlusion import occlusion_contributions
+from core.explain.typical_values import typical_values
 from core.learners.additive_stacking import fit_stacking
 from core.learners.base import LEARNERS, Learner, load_learner, save_learner
 from core.learners.binary_table import BinaryTableLearner, check_binary, logits_of
 from core.learners.blend_weights import fit_convex_weights, fit_part_map
 from core.learners.held_out_loss import mean_log_loss
 from core.learners.inner_folds import inner_folds
+from core.learners.part_histories import part_histories
 from core.params import STRICT
 
 
@@ -60,7 +63,9 @@ class BlendOptions:
 
 @LEARNERS.register("blend")
 class Blend(BinaryTableLearner):
-    """Fitted state: `parts_`, `mix_` (K,), `offsets_` and `slopes_` (K,), `intercept_`, `selection_` (a row a part)."""
+    """Fitted state: `parts_`, `mix_` (K,), `offsets_` and `slopes_` (K,), `intercept_`, `selection_` (a row a part),
+    `typical_` (feature -> typical value; None where the parts were fitted elsewhere).
+    """
 
     Options = BlendOptions
 
@@ -110,6 +115,7 @@ class Blend(BinaryTableLearner):
                 intercept, mix = self._fit_weights(mapped, targets, weights, prior)
             self.selection_ = self._describe(mapped, targets, weights, intercept, mix)
         self._set_parts([part.fit(labelled) for part in self._make_parts()], mix, offsets, slopes, intercept)
+        self.typical_ = typical_values(labelled.inputs, labelled.schema)
         return self
 
     def predict_logits(self, samples: Samples) -> np.ndarray:
@@ -120,15 +126,22 @@ class Blend(BinaryTableLearner):
         return total
 
     def contributions(self, samples: Samples) -> pd.DataFrame:
-        """(N, F) weighted sum of the parts' contributions.
+        """(N, F) weighted sum of the parts' contributions, in the order of the schema.
+
+        A part that cannot explain itself is asked what each column changes when it is set to its typical value.
 
         Raises:
-            NotImplementedError: a part cannot explain itself.
+            NotImplementedError: a part cannot explain itself, and the parts were fitted elsewhere.
         """
-        total = pd.DataFrame(index=range(len(samples)))
-        for part, weight, _, slope in self._active_parts():
-            total = total.add(part.contributions(samples) * (weight * slope), fill_value=0.0)
-        return total
+        told = [
+            self._part_contributions(part, samples) * (weight * slope)
+            for part, weight, _, slope in self._active_parts()
+        ]
+        names = [name for name in samples.schema.names() if any(name in values for values in told)]
+        total = np.zeros((len(samples), len(names)))
+        for values in told:
+            total += values.reindex(columns=names, fill_value=0.0).to_numpy()
+        return pd.DataFrame(total, columns=names)
 
     def save_state(self, folder: Path) -> None:
         """Write blend.json and each part in part_<k>/."""
@@ -142,6 +155,7 @@ class Blend(BinaryTableLearner):
                 "slopes": self.slopes_,
                 "intercept": self.intercept_,
                 "selection": self.selection_,
+                "typical": self.typical_,
             },
         )
 
@@ -151,6 +165,7 @@ class Blend(BinaryTableLearner):
         parts = [load_learner(folder / f"part_{position}") for position in range(len(state["mix"]))]
         self._set_parts(parts, state["mix"], state["offsets"], state["slopes"], state["intercept"])
         self.selection_ = state["selection"]
+        self.typical_ = state["typical"]
 
     def _make_parts(self) -> list[Learner]:
         return [LEARNERS[part.learner](part.options, seed=self.seed) for part in self.options.parts]
@@ -188,10 +203,25 @@ class Blend(BinaryTableLearner):
         self, parts: Sequence[Learner], mix: Any, offsets: Any = None, slopes: Any = None, intercept: float = 0.0
     ) -> None:
         self.parts_ = list(parts)
+        self.typical_: dict[str, float | str | None] | None = None
         self.intercept_ = float(intercept)
         self.mix_ = np.array(mix, dtype=float)
         self.offsets_ = np.zeros(len(parts)) if offsets is None else np.array(offsets, dtype=float)
         self.slopes_ = np.ones(len(parts)) if slopes is None else np.array(slopes, dtype=float)
+
+    def _part_contributions(self, part: Learner, samples: Samples) -> pd.DataFrame:
+        """(N, F) of one part."""
+        try:
+            return part.contributions(samples)
+        except NotImplementedError:
+            if self.typical_ is None:
+                raise
+            return occlusion_contributions(part, samples, self.typical_)
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """The parts' learning curves; `part` is their position and name."""
+        return part_histories({f"{k}_{LEARNERS.name_of(type(part))}": part for k, part in enumerate(self.parts_)})
 
     def _active_parts(self) -> list[tuple[Learner, float, float, float]]:
         rows = zip(self.parts_, self.mix_, self.offsets_, self.slopes_, strict=True)

@@ -74,13 +74,13 @@ class BoostedTrees(TreeEnsemble):
         labelled = check_binary(target)
         matrix = tree_matrix(labelled, self.schema_, with_labels=True)
         grown = type(self)(self.options, seed=self.seed)
-        grown.schema_, grown.boosters_ = self.schema_, []
+        grown.schema_, grown.boosters_, grown.history_ = self.schema_, [], []
         for bag, booster in enumerate(self.boosters_):
             seed = self.seed + 7919 * (bag + 1)
             num_rounds = self._choose_continued_rounds(booster, labelled, valid, bag)
             if num_rounds:
                 params = self._booster_params(seed)
-                booster = xgboost.train(params, matrix, num_rounds, xgb_model=booster)
+                booster = grown._grow(params, matrix, num_rounds, bag=bag, xgb_model=booster)
             grown.boosters_.append(booster)
         return grown
 
@@ -92,7 +92,7 @@ class BoostedTrees(TreeEnsemble):
             return [self._train_until(matrix, held, bag) for bag in range(self.options.num_bags)]
         num_rounds = self._choose_num_rounds(matrix, labelled) if stopping else self.options.num_rounds
         return [
-            xgboost.train(self._booster_params(self.seed + 1009 * bag), matrix, num_rounds)
+            self._grow(self._booster_params(self.seed + 1009 * bag), matrix, num_rounds, bag=bag)
             for bag in range(self.options.num_bags)
         ]
 
@@ -122,15 +122,14 @@ class BoostedTrees(TreeEnsemble):
 
     def _train_until(self, matrix: xgboost.DMatrix, held: xgboost.DMatrix, bag: int) -> xgboost.Booster:
         """One booster, stopped early on held-out rows and cut at its best round."""
-        booster = xgboost.train(
+        return self._grow(
             self._booster_params(self.seed + 1009 * bag),
             matrix,
             self.options.num_rounds,
-            evals=[(held, "valid")],
-            early_stopping_rounds=self.options.early_stopping_rounds,
-            verbose_eval=False,
+            bag=bag,
+            held=held,
+            early_stopping_rounds=self.options.early_stopping_rounds or self.options.num_rounds,
         )
-        return booster[: booster.best_iteration + 1]
 
     def _choose_num_rounds(self, matrix: xgboost.DMatrix, labelled: Samples) -> int:
         """The round with the least log loss over the inner folds."""
@@ -171,8 +170,11 @@ class BoostedTrees(TreeEnsemble):
             return 1 + int(np.argmin(losses)) if losses.min() < np.mean(start_losses) else 0
         held = tree_matrix(judged, self.schema_, with_labels=True)
         held.set_base_margin(booster.predict(held, output_margin=True))
-        grown = self._train_until(rows, held, bag)
-        return grown.num_boosted_rounds() if grown.best_score < _log_loss_of_margin(held) else 0
+        trial = type(self)(self.options, seed=self.seed)  # its history is not this learner's
+        trial.schema_, trial.history_ = self.schema_, []
+        grown = trial._train_until(rows, held, bag)
+        best_loss = trial.history_[-1]["valid_loss"]
+        return grown.num_boosted_rounds() if best_loss < _log_loss_of_margin(held) else 0
 
 
 def _log_loss_of_margin(rows: xgboost.DMatrix) -> float:

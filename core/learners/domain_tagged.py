@@ -58,6 +58,11 @@ class DomainTagged(BinaryTableLearner):
         values = self.inner_.contributions(self._tag_for_scoring(samples))
         return values.drop(columns=TAG_COLUMN, errors="ignore")
 
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """The learning curve of the wrapped learner."""
+        return getattr(self.inner_, "history_", None) or []
+
     def save_state(self, folder: Path) -> None:
         """Write domain_tagged.json and the wrapped learner in inner/."""
         write_json(folder / "domain_tagged.json", {"domains": self.domains_})

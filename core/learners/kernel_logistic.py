@@ -46,7 +46,7 @@ class KernelLogisticOptions:
 
 @LEARNERS.register("kernel_logistic")
 class KernelLogistic(BinaryTableLearner):
-    """Fitted state: `encoding_` and `arrays_`: scales (P,), directions (P, K), amplitudes and phases (K,), typical (P,).
+    """Fitted state: `encoding_`, `intercept_`, `arrays_` (scales, typical: (P,); directions; amplitudes, phases: (K,)).
 
     log-odds = b + sum_k a_k cos(d_k . x - p_k), x the scaled row, d_k ~ N(0, 2 gamma I). It is fitted as a logistic
     regression on cos(d_k . x) / sqrt(K) and sin(d_k . x) / sqrt(K), whose product over two rows approximates the kernel
@@ -120,10 +120,7 @@ class KernelLogistic(BinaryTableLearner):
         """
         directions, typical = self.arrays_["directions"], self.arrays_["typical"]
         start = typical @ directions - self.arrays_["phases"]
-        owners = self.encoding_.owners
-        names = list(dict.fromkeys(owners))
-        owner_of = np.array([[owner == name for name in names] for owner in owners], dtype=np.float32)
-        values = np.empty((len(samples), len(names)))
+        values = np.empty((len(samples), len(typical)))
         for rows, scaled in self._scaled_blocks(samples):
             distance = scaled - typical
             half = distance @ directions
@@ -133,9 +130,8 @@ class KernelLogistic(BinaryTableLearner):
             slopes *= np.sin(half)
             slopes /= half
             slopes *= -self.arrays_["amplitudes"]
-            of_design = distance * (slopes @ directions.T)
-            values[rows] = (of_design @ owner_of)[: rows.stop - rows.start]
-        return pd.DataFrame(values, columns=names)
+            values[rows] = (distance * (slopes @ directions.T))[: rows.stop - rows.start]
+        return self.encoding_.sum_by_owner(values)
 
     def save_state(self, folder: Path) -> None:
         """Write kernel_logistic.json and kernel_logistic.safetensors."""

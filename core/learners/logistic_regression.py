@@ -82,9 +82,7 @@ class LogisticRegression(BinaryTableLearner):
     def contributions(self, samples: Samples) -> pd.DataFrame:
         """(N, F) coefficient times distance from the training mean, summed for each raw column."""
         design = self.encoding_.transform(samples)
-        terms = pd.DataFrame((design - self.means_) * self.coefficients_[1:], columns=self.encoding_.owners)
-        names = list(dict.fromkeys(self.encoding_.owners))
-        return pd.DataFrame({name: terms.loc[:, [name]].sum(axis=1) for name in names})
+        return self.encoding_.sum_by_owner((design - self.means_) * self.coefficients_[1:])
 
     def save_state(self, folder: Path) -> None:
         """Write logistic_regression.json."""

@@ -42,6 +42,7 @@ class RandomForest(TreeEnsemble):
         options = self.options
         params = {
             "objective": "binary:logistic",
+            "eval_metric": "logloss",
             "tree_method": "hist",
             "learning_rate": 1.0,
             "num_parallel_tree": options.num_trees,
@@ -57,4 +58,4 @@ class RandomForest(TreeEnsemble):
         }
         if options.use_monotone:
             params["monotone_constraints"] = monotone_constraints(self.schema_)
-        return [xgboost.train(params, tree_matrix(labelled, self.schema_, with_labels=True), num_boost_round=1)]
+        return [self._grow(params, tree_matrix(labelled, self.schema_, with_labels=True), 1)]

@@ -16,6 +16,7 @@ from core.data.samples import Samples
 from core.data.table_schema import Feature
 from core.learners.base import LEARNERS, Learner, load_learner, save_learner
 from core.learners.binary_table import BinaryTableLearner, check_binary, logits_of
+from core.learners.part_histories import part_histories
 from core.params import STRICT
 
 MAX_MULTIPLIER = 5.0
@@ -98,6 +99,11 @@ class ScoreStacked(BinaryTableLearner):
             handed_on = source.contributions(samples).mul(multiplier, axis=0)
             total = total.drop(columns=_column(name)).add(handed_on, fill_value=0.0)
         return total
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """The learning curves of the source learners and of the target learner."""
+        return part_histories({**self.sources_, "target": self.inner_})
 
     def save_state(self, folder: Path) -> None:
         """Write score_stacked.json, the target learner in inner/ and the source learners in source_<k>/."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from core.learners.binary_table import require_columns, table_schema_of
 from core.threads import num_threads
 
 NUM_GRID_POINTS = 101
+FEW_ROWS = 100  # for so few a dictionary is quicker than an index
 KNOT_FRACTIONS = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -33,10 +35,19 @@ def read_numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
 def read_codes(frame: pd.DataFrame, name: str, categories: Sequence[str]) -> np.ndarray:
     """(N,) int position in `categories`; -1 unseen, -2 missing."""
     values = frame[name].to_numpy(dtype=object)
-    codes = pd.Index(list(categories), dtype=object).get_indexer(pd.Index(values, dtype=object))
-    codes = codes.astype(int)
+    positions, index = _lookup(tuple(categories))
+    if len(values) <= FEW_ROWS:
+        codes = np.array([positions.get(value, -1) for value in values], dtype=int)
+    else:
+        codes = index.get_indexer(pd.Index(values, dtype=object)).astype(int)
     codes[pd.isna(values)] = -2
     return codes
+
+
+@lru_cache(maxsize=1024)
+def _lookup(categories: tuple[str, ...]) -> tuple[dict[str, int], pd.Index]:
+    """Category -> position, for few rows and for many."""
+    return {category: code for code, category in enumerate(categories)}, pd.Index(list(categories), dtype=object)
 
 
 def read_ordinals(frame: pd.DataFrame, feature: Feature) -> np.ndarray:
@@ -152,6 +163,13 @@ class LinearEncoding:
     def owners(self) -> list[str]:
         """(P,) the raw column that each design column comes from."""
         return [column.name for column in self.columns for _ in range(_width(column))]
+
+    def sum_by_owner(self, values: np.ndarray) -> pd.DataFrame:
+        """(N, P) figures of the design columns, summed for each raw column: (N, F)."""
+        owners = self.owners
+        names = list(dict.fromkeys(owners))
+        is_owner = np.array([[owner == name for name in names] for owner in owners], dtype=values.dtype)
+        return pd.DataFrame(values @ is_owner.reshape(len(owners), len(names)), columns=names)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

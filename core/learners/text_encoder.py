@@ -223,7 +223,8 @@ class TextEncoder(BinaryTableLearner):
             seed=self.seed,
             checkpoint_folder=Path(folder) if folder else None,
         )
-        self.history_, self.moved_ = result.history, result.moved
+        self.history_ = [{"step": row["epoch"] + 1, **row} for row in result.history]
+        self.moved_ = result.moved
 
     def _design(self, told: Samples) -> np.ndarray:
         """(N, P) standardised embeddings."""

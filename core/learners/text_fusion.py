@@ -21,6 +21,7 @@ from core.learners.additive_stacking import fit_stacking
 from core.learners.base import LEARNERS, Learner, load_learner, save_learner
 from core.learners.binary_table import BinaryTableLearner, check_binary, logits_of
 from core.learners.inner_folds import inner_folds
+from core.learners.part_histories import part_histories
 from core.learners.text_embeddings import TextEmbedder
 from core.learners.text_encoder import TextEncoder
 from core.learners.text_inputs import text_columns
@@ -124,6 +125,11 @@ class TextFusion(BinaryTableLearner):
             scale = {"table": self.stack_[1], "text": self.stack_[2]}
         told = [part.contributions(samples) * scale[name] for name, part in self.parts_.items()]
         return pd.concat(told, axis=1)
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """The learning curves of the parts that are used."""
+        return part_histories(self.parts_)
 
     def save_state(self, folder: Path) -> None:
         """Write text_fusion.json, a folder a part, and the principal components."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,38 @@ INSTALLS = {
     "mlflow": "pip install mlflow",
 }
 NEED_FOLDER = ("dvclive", "tensorboard")
+
+
+def tracked_options(
+    options: Mapping[str, Any], kind: type, trackers: Sequence[str], log_folder: str | Path
+) -> dict[str, Any]:
+    """Options of a learner with its training loop's trackers and log folder filled in where they are not told.
+
+    The folder is told relative to the working directory: options are saved with the model.
+    kind: the learner's Options; its loop's options are `training`, or `text.training` for a learner with a text part.
+    """
+    names = getattr(kind, "__dataclass_fields__", {})
+    if "training" in names:
+        told = {"trackers": tuple(trackers), "log_folder": os.path.relpath(log_folder), **options.get("training", {})}
+        return {**options, "training": told}
+    if "text" in names:
+        text = options.get("text", {})
+        told = {"trackers": tuple(trackers), "log_folder": os.path.relpath(log_folder), **text.get("training", {})}
+        return {**options, "text": {**text, "training": told}}
+    return dict(options)
+
+
+def log_final_metrics(
+    trackers: Sequence[str], log_folder: str | Path, metrics: Mapping[str, float], params: Mapping[str, str]
+) -> None:
+    """A run's last word in DVCLive; what a training loop has written to the folder stays."""
+    if "dvclive" not in usable_trackers(trackers, log_folder):
+        return
+    from dvclive import Live
+
+    with Live(str(log_folder), resume=True, dvcyaml=None, save_dvc_exp=False, monitor_system=False) as live:
+        live.log_params(dict(params))
+        live.summary.update({name: float(value) for name, value in metrics.items()})
 
 
 def usable_trackers(names: Sequence[str], log_folder: str | Path | None) -> list[str]:

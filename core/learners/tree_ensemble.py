@@ -19,9 +19,14 @@ from core.learners.table_encoding import tree_matrix, tree_values
 from core.learners.tree_shapley import MIN_ROWS_FOR_TABLES, TreeShapley
 from core.threads import num_threads
 
+ROUNDS_PER_HISTORY_ROW = 10
+
 
 class TreeEnsemble(BinaryTableLearner):
-    """Fitted state: `schema_` (features as fitted) and `boosters_`, one a bag, each cut at its best round."""
+    """Fitted state: `schema_` (features as fitted) and `boosters_`, one a bag, each cut at its best round.
+
+    `history_` (not saved): {"step": rounds, "loss": training log loss, "bag", ...} of the rounds that are kept.
+    """
 
     @abstractmethod
     def _fit_boosters(self, labelled: Samples, valid: Samples | None) -> list[xgboost.Booster]:
@@ -35,6 +40,7 @@ class TreeEnsemble(BinaryTableLearner):
         """
         labelled = check_binary(train)
         self.schema_ = table_schema_of(labelled)
+        self.history_: list[dict[str, Any]] = []
         self.boosters_ = self._fit_boosters(labelled, valid)
         return self
 
@@ -66,6 +72,31 @@ class TreeEnsemble(BinaryTableLearner):
             tables = None if any(table is None for table in tables) else tables
             self._tables = (self.boosters_, tables)
         return tables
+
+    def _grow(
+        self,
+        params: dict[str, Any],
+        matrix: xgboost.DMatrix,
+        num_rounds: int,
+        *,
+        bag: int = 0,
+        held: xgboost.DMatrix | None = None,
+        **settings: Any,
+    ) -> xgboost.Booster:
+        """One booster, with its learning curve kept; cut at its best round where held-out rows stop it early."""
+        told: dict[str, dict[str, list[float]]] = {}
+        evals = [(matrix, "train")] if held is None else [(matrix, "train"), (held, "valid")]  # the last one stops
+        booster = xgboost.train(
+            params, matrix, num_rounds, evals=evals, evals_result=told, verbose_eval=False, **settings
+        )
+        num_kept = num_rounds if held is None else booster.best_iteration + 1
+        train = told["train"]["logloss"]
+        for step in range(num_kept):
+            if (step + 1) % ROUNDS_PER_HISTORY_ROW and step not in (0, num_kept - 1):
+                continue
+            row = {"step": step + 1, "loss": train[step], "bag": bag}
+            self.history_.append(row if held is None else {**row, "valid_loss": told["valid"]["logloss"][step]})
+        return booster if held is None else booster[:num_kept]
 
     def save_state(self, folder: Path) -> None:
         """Write tree_ensemble.json and booster_<bag>.ubj."""

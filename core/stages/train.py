@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from core.evaluation.thresholds import cheapest_threshold
 from core.learners import LEARNERS
 from core.learners.base import Learner
 from core.learners.scoring_model import ScoringModel
+from core.learners.trackers import log_final_metrics, tracked_options
 from core.params import TrainParams, VerticalParams
 from core.transfers import TRANSFERS
 from core.transfers.base import Transfer, TransferTask
@@ -39,7 +41,8 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
     check_choices(vertical, params)
     opened = open_prepared(vertical, params, artifacts, splits=("source_train", "source_valid", "train", "valid"))
     started = time.perf_counter()
-    learner = fit_transfer(params.train, opened, seed=seed)
+    log_folder = artifacts.root.parent / "dvclive" / vertical.name  # not a stage output: a log of runs, unversioned
+    learner = fit_transfer(params.train, opened, seed=seed, log_folder=log_folder)
     fit_seconds = time.perf_counter() - started
     tuning, tuning_domain = _calibration_rows(opened)
     model = calibrate(learner, tuning, vertical, params, seed=seed)
@@ -59,24 +62,33 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
         },
     )
     model.save(artifacts.path("train", "model"))
-    _write_metrics(model, tuning, tuning_domain, opened, vertical, params, artifacts, fit_seconds)
+    valid = _write_metrics(model, tuning, tuning_domain, opened, vertical, params, artifacts, fit_seconds)
+    names = {"transfer": params.train.transfer, "learner": params.train.learner}
+    log_final_metrics(params.train.trackers, log_folder, valid, names)
 
 
-def fit_transfer(params: TrainParams, opened: dict[str, Samples], *, seed: int) -> Learner:
-    """The learner that the chosen transfer makes of the opened samples."""
+def fit_transfer(
+    params: TrainParams, opened: dict[str, Samples], *, seed: int, log_folder: Path | None = None
+) -> Learner:
+    """The learner that the chosen transfer makes of the opened samples; training loops log to `log_folder`."""
     task = TransferTask(
         source=opened["source_train"],
         target=opened["train"],
         valid=opened["valid"].labelled() if opened["valid"].num_labelled else None,
-        make_learner=learner_maker(params, params.learner, seed=seed),
+        make_learner=learner_maker(params, params.learner, seed=seed, log_folder=log_folder),
         seed=seed,
     )
     return make_transfer(params, params.transfer).fit(task)
 
 
-def learner_maker(params: TrainParams, name: str, *, seed: int) -> Callable[[], Learner]:
-    """Makes fresh learners of one kind with their own options."""
-    return partial(LEARNERS[name], params.learner_options.get(name, {}), seed=seed)
+def learner_maker(
+    params: TrainParams, name: str, *, seed: int, log_folder: Path | None = None
+) -> Callable[[], Learner]:
+    """Makes fresh learners of one kind with their own options; those with a training loop log to `log_folder`."""
+    kind, options = LEARNERS[name], params.learner_options.get(name, {})
+    if kind.needs_torch and log_folder is not None:
+        options = tracked_options(options, kind.Options, params.trackers, log_folder)
+    return partial(kind, options, seed=seed)
 
 
 def make_transfer(params: TrainParams, name: str) -> Transfer:
@@ -136,8 +148,8 @@ def _write_metrics(
     params: VerticalParams,
     artifacts: Artifacts,
     fit_seconds: float,
-) -> None:
-    """What was chosen and how it does on validation; the curves where the learner kept them."""
+) -> dict[str, float]:
+    """What was chosen and how it does on validation, which is returned; the curves where the learner kept them."""
     probability = model.predict_probability(tuning)
     valid = {
         name: METRICS[name].function(tuning.targets, probability, vertical.positive_index) for name in vertical.metrics
@@ -157,3 +169,4 @@ def _write_metrics(
     )
     curve = pd.DataFrame(getattr(model.learner, "history_", None) or [{"step": 0, "loss": np.nan}])
     write_table(artifacts.path("train", "learning_curve.csv"), curve)
+    return valid

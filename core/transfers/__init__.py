@@ -6,6 +6,7 @@ Tables have no backbone whose weights could move, so what moves here are rows, b
 # Importing a module files its transfer in TRANSFERS.
 from core.transfers import (  # noqa: F401
     auto,
+    continued_pretraining,
     continued_training,
     importance_weighting,
     pooled,

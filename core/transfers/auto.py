@@ -53,6 +53,11 @@ class Auto(Transfer):
     good source often misses significance, and a good source can by chance lose to the target on log loss; a useless one
     fails both. A part of the blend that is without skill has nearly flat log-odds, so what the guard misses costs
     little. `skill_level=1` turns the guard off.
+
+    One standard error: else the better of `target_only` and, where it has shown skill, `source_only` is kept, unless
+    the blend's held-out log loss is lower by more than `min_evidence` standard errors of the paired difference. A mix
+    that is no better than one of its parts beyond chance is not worth its complexity, and it costs what the worse part
+    drags down (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3). `min_evidence=-inf` turns the rule off.
     """
 
     needs_source = False
@@ -66,6 +71,7 @@ class Auto(Transfer):
         num_repeats: int | None = None,
         prior_strength: float = 5.0,
         skill_level: float = 0.05,
+        min_evidence: float = 1.0,
     ) -> None:
         for name in candidates:
             if TRANSFERS[name] is Auto:
@@ -75,6 +81,7 @@ class Auto(Transfer):
         self.num_repeats = num_repeats
         self.prior_strength = prior_strength
         self.skill_level = skill_level
+        self.min_evidence = min_evidence
         self.source_fits = SourceFits()
 
     def fit(self, task: TransferTask) -> Learner:
@@ -101,6 +108,13 @@ class Auto(Transfer):
         if guard.get("is_guard_closed"):  # the target's own model as it is, not on a scale of noise
             mix = np.array([float(name == "target_only") for name in applicable])
             offsets, slopes, mapped = np.zeros(len(mix)), np.ones(len(mix)), held_logits
+        else:
+            has_skill = guard.get("p_no_source_skill", 0.0) <= self.skill_level
+            singles = [name for name in applicable if name == "target_only" or (name == "source_only" and has_skill)]
+            kept = self._kept_single(singles, applicable, mapped, mix, target, held_rows)
+            guard |= kept
+            if kept.get("kept_single"):
+                mix = np.array([float(name == kept["kept_single"]) for name in applicable])
         selection = [
             _describe(name, mapped[:, k], held_logits[:, k], targets, weights, mix[k])
             for k, name in enumerate(applicable)
@@ -138,6 +152,28 @@ class Auto(Transfer):
         losses = [mean_log_loss(mapped[:, k], targets, weights) for k in (of_source, of_target)]
         is_closed = p_value > self.skill_level and losses[0] > losses[1]
         return {"p_no_source_skill": p_value, "is_guard_closed": bool(is_closed)}
+
+    def _kept_single(
+        self,
+        singles: list[str],
+        applicable: list[str],
+        mapped: np.ndarray,
+        mix: np.ndarray,
+        target: Samples,
+        held_rows: np.ndarray,
+    ) -> dict[str, Any]:
+        """The better single model where the blend does not beat it by enough, and the evidence."""
+        if not singles:
+            return {}
+        targets = target.targets[held_rows]
+        losses = [row_log_loss(mapped[:, applicable.index(name)], targets) for name in singles]
+        of_rows = [mean_by_row(loss, held_rows) for loss in losses]
+        weights = target.weights[np.unique(held_rows)]
+        best = int(np.argmin([np.average(loss, weights=weights) for loss in of_rows]))
+        gains = of_rows[best] - mean_by_row(row_log_loss(mapped @ mix, targets), held_rows)
+        evidence = standard_errors(gains, weights)
+        kept = singles[best] if evidence <= self.min_evidence else None
+        return {"better_single": singles[best], "evidence": evidence, "kept_single": kept}
 
     def _applicable(self, task: TransferTask, target: Samples) -> tuple[list[str], list[dict[str, Any]]]:
         """The candidates that can be fitted and held out, and the others with the reason."""
@@ -215,6 +251,28 @@ def skill_p_value(targets: np.ndarray, scores: np.ndarray) -> float:
     if error == 0:
         return float(value[0] <= 0.5)
     return float(norm.sf((value[0] - 0.5) / error))
+
+
+def row_log_loss(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(N,) log(1 + exp(z)) - y z."""
+    return np.logaddexp(0.0, logits) - targets * logits
+
+
+def mean_by_row(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Mean of each row's values over the repeats, in the order of the distinct rows."""
+    _, position = np.unique(rows, return_inverse=True)
+    return np.bincount(position, values) / np.bincount(position)
+
+
+def standard_errors(gains: np.ndarray, weights: np.ndarray) -> float:
+    """The weighted mean of paired gains in units of its standard error; infinite where they do not vary.
+
+    Shape: (N,) each, N >= 2.
+    """
+    mean = np.average(gains, weights=weights)
+    shares = weights / weights.sum()
+    error = np.sqrt(np.sum(shares**2 * (gains - mean) ** 2) * len(gains) / (len(gains) - 1))
+    return float(np.sign(mean) * np.inf if error == 0 else mean / error) if mean else 0.0
 
 
 def _describe(

@@ -24,13 +24,14 @@ from core.artifacts import write_json
 from core.data.table_dataset import FIRST_BATCH, open_table_dataset, read_table_domain
 from core.learners import LEARNERS
 from core.learners.scoring_model import ScoringModel
-from core.params import PrepareParams, VerticalParams
+from core.params import PrepareParams, VerticalParams, load_params
 from core.stages.train import calibrate
 from core.threads import num_threads
 from core.vertical import load_vertical
 from verticals.credit_risk.predict import predict_file, predict_record
 from verticals.credit_risk.scoring import CreditScorer
 
+PARAMS = Path("params.yaml")
 VALID_FRACTION = 0.3
 ROWS_PER_WRITE = 100_000
 
@@ -42,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--fewer-rows", type=int, default=100_000, help="rows of the small file (100,000)")
     parser.add_argument("--domain", type=Path, default=Path("data/credit_risk/german_credit"))
     parser.add_argument("--model", type=Path, help="a saved model of the domain; default: fit one for the run")
-    parser.add_argument("--learner", default="boosted_trees", help="what to fit without --model")
+    parser.add_argument("--learner", default="blend", help="what to fit without --model, as params.yaml has it")
     parser.add_argument("--num-records", type=int, default=200, help="rows scored one at a time (200)")
     parser.add_argument("--rows-per-chunk", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -61,7 +62,8 @@ def fit_model(folder: Path, learner: str, seed: int) -> ScoringModel:
     samples = open_table_dataset(manifest, {name: rows.columns}, {name: rows.spec}, name)
     train = samples.take(~is_valid)
     params = VerticalParams(prepare=PrepareParams(target_domain=name))
-    fitted = LEARNERS[learner]({}, seed=seed).fit(train)
+    options = load_params(PARAMS, "credit_risk").train.learner_options.get(learner, {})
+    fitted = LEARNERS[learner](options, seed=seed).fit(train)
     model = calibrate(fitted, samples.take(is_valid).labelled(), vertical, params, seed=seed)
     return model.with_context(
         spec=rows.spec, train=train, options={}, provenance={"learner": learner, "rows": len(train)}
@@ -142,6 +144,7 @@ def main() -> None:
     if chosen.measure:
         measure(*chosen.measure, chosen.rows_per_chunk)
         return
+    load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # others' work makes figures worse
     with tempfile.TemporaryDirectory() as name:
         model, raw, told = model_and_rows(chosen, Path(name))
         learner = type(ScoringModel.load(model).learner)
@@ -159,6 +162,7 @@ def main() -> None:
             "learner": LEARNERS.name_of(learner),
             "reasons": True,
             "processors": os.cpu_count(),
+            "load_before": load_before,
             "threads": num_threads(),
             "rows_per_chunk": chosen.rows_per_chunk,
             "files": [fewer, many],

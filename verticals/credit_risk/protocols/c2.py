@@ -50,7 +50,7 @@ ADDED_UP = {"combination": "additive", "num_repeats": 2, "prior_strength": 5.0}
 TABLE_BLEND = {**ADDED_UP, "parts": [PARTS["logistic_regression"], PARTS["boosted_trees"]]}
 BASELINE, FUSED = "xgboost_plain", "fused"
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    BASELINE: C1_METHODS["xgboost_plain"],
+    BASELINE: C1_METHODS["xgboost_plain"][:2],
     **{name: (part["learner"], part["options"]) for name, part in PARTS.items()},
     "scorecard": ("scorecard", {}),
     "table_blend": ("blend", TABLE_BLEND),
