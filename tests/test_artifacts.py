@@ -39,7 +39,9 @@ def test_replacing_folder_success_replaces_all_files(tmp_path):
 
 
 def test_write_json_turns_numpy_and_nan_into_json(tmp_path):
-    write_json(tmp_path / "m.json", {"a": np.float64(0.5), "b": np.nan, "c": np.arange(2), "d": (True, np.bool_(False))})
+    write_json(
+        tmp_path / "m.json", {"a": np.float64(0.5), "b": np.nan, "c": np.arange(2), "d": (True, np.bool_(False))}
+    )
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": 0.5, "b": None, "c": [0, 1], "d": [True, False]}
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-
-
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "--set", "train.learner=logistic_regression",

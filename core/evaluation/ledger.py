@@ -45,7 +45,7 @@ def build_ledger(
     metrics' means by name; fit_seconds (mean). best_by_budget, best_method (at the largest budget); runs: the value
     of every run.
 
-    Intervals resample draws and test rows, both with replacement and independently (see `_combine_draws`), whole
+    Intervals resample draws and test rows, both with replacement and independently (see `combine_draws`), whole
     groups (N,) of rows where given.
 
     Source: Owen 2007, "The pigeonhole bootstrap".
@@ -61,7 +61,7 @@ def build_ledger(
     values = {cell: {draw: chosen.of_rows(rows) for draw, rows in draws.items()} for cell, draws in scored.items()}
     entries = []
     for cell in scored:
-        entry = _entry(chosen, cell, values, replicates, baseline, confidence)
+        entry = ledger_entry(chosen, cell, values, replicates, baseline, confidence)
         other = {name: _mean_of(METRICS[name], scored[cell]) for name in METRICS if name != metric}
         seconds = [run.fit_seconds for run in runs if (run.budget, run.method) == cell]
         entries.append({**entry, metric: entry["mean"], **other, "fit_seconds": float(np.mean(seconds))})
@@ -150,11 +150,11 @@ def _replicates(
         matrix = np.concatenate(parts)
         rng = np.random.default_rng([seed, matrix.shape[1]])
         drawn = rng.integers(matrix.shape[1], size=matrix.shape)
-        combined[cell] = _combine_draws(matrix, drawn)
+        combined[cell] = combine_draws(matrix, drawn)
     return combined
 
 
-def _combine_draws(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def combine_draws(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """(B,) means over resampled draws; values (B, D) are the metric on replicate b's rows, drawn (B, D) indices.
 
     The deviation that resampling draws adds is stretched by sqrt(D / (D - 1)): of few draws the plain bootstrap
@@ -168,7 +168,7 @@ def _combine_draws(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     return mean + np.sqrt(num_draws / (num_draws - 1)) * (resampled - mean)
 
 
-def _entry(
+def ledger_entry(
     metric: Metric,
     cell: Cell,
     values: Mapping[Cell, Mapping[int, float]],

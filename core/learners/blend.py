@@ -134,13 +134,14 @@ class Blend(BinaryTableLearner):
             NotImplementedError: a part cannot explain itself, and the parts were fitted elsewhere.
         """
         told = [
-            self._part_contributions(part, samples) * (weight * slope)
-            for part, weight, _, slope in self._active_parts()
+            (self._part_contributions(part, samples), weight * slope) for part, weight, _, slope in self._active_parts()
         ]
-        names = [name for name in samples.schema.names() if any(name in values for values in told)]
+        names = [name for name in samples.schema.names() if any(name in values for values, _ in told)]
         total = np.zeros((len(samples), len(names)))
-        for values in told:
-            total += values.reindex(columns=names, fill_value=0.0).to_numpy()
+        for values, scale in told:
+            for position, name in enumerate(values.columns):
+                if name in names:
+                    total[:, names.index(name)] += scale * values.iloc[:, position].to_numpy()
         return pd.DataFrame(total, columns=names)
 
     def save_state(self, folder: Path) -> None:

@@ -19,6 +19,7 @@ from core.learners.binary_table import BinaryTableLearner, check_binary
 from core.learners.centred_ridge import fit_centred_ridge
 from core.learners.table_encoding import LinearEncoding
 from core.params import STRICT
+from core.threads import matrix_threads_for
 
 ENCODED_ROWS = 20_000  # encoded at once
 BLOCK_ROWS = 2048  # the waves of a block stay in the processor's cache
@@ -169,7 +170,8 @@ class KernelLogistic(BinaryTableLearner):
                 rows = slice(start + first, start + first + len(block))
                 if len(block) < MIN_BLOCK_ROWS:
                     block = np.pad(block, ((0, MIN_BLOCK_ROWS - len(block)), (0, 0)))
-                yield rows, block
+                with matrix_threads_for(len(samples)):
+                    yield rows, block
 
 
 def _thin(samples: Samples, max_rows: int, random: np.random.Generator) -> Samples:

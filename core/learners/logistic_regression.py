@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from core.artifacts import read_json, write_json
-from core.data.samples import Samples, concatenate
+from core.data.samples import Samples
 from core.learners.base import LEARNERS
 from core.learners.binary_table import BinaryTableLearner, check_binary
 from core.learners.centred_ridge import fit_centred_ridge
@@ -25,7 +25,8 @@ class LogisticRegressionOptions:
     """strength: L2 penalty (1 / C of scikit-learn), or `auto`: chosen by inner folds on `select_by`.
 
     numbers: `standard`, `quantile` or `spline`. ordered: ordered categories as `codes` or `one_hot`. min_count:
-    rarer categories are pooled.
+    rarer categories are pooled. prior_strength: L2 penalty of `fit_prior` for each source row, 0: `strength`. The
+    source then tells directions and little about sizes, as suits another lender with few columns in common.
     """
 
     strength: float | Literal["auto"] = "auto"
@@ -34,6 +35,7 @@ class LogisticRegressionOptions:
     numbers: Literal["standard", "quantile", "spline"] = "standard"
     ordered: Literal["codes", "one_hot"] = "codes"
     min_count: float = Field(default=10.0, ge=0)
+    prior_strength: float = Field(default=0.0, ge=0)
     large_num_rows: int = Field(default=10_000, ge=100)  # from here on, one inner fold decides instead of all
 
 
@@ -53,15 +55,18 @@ class LogisticRegression(BinaryTableLearner):
         return self._fit(labelled, self._fit_encoding(labelled), centre=None)
 
     def fit_prior(self, source: Samples, target: Samples) -> Self:
-        """Fit on the source's labels; the target's rows (labels unread) only help to fit the encoding.
+        """Fit on the source's labels, with columns scaled and categories listed by the target's rows (labels unread).
 
-        So a column that the source lacks still has its place, with coefficient 0, and can be learned later.
+        So a column that the source lacks keeps its place and its scale, with coefficient 0, and is learned later as
+        easily as without a source. Scaled over both sides, it would hardly vary, and the penalty would hardly hold it.
 
         Raises:
             BadParamsError: no labelled source row, or not two classes.
         """
         labelled = check_binary(source)
-        return self._fit(labelled, self._fit_encoding(concatenate([labelled, target])), centre=None)
+        encoding = self._fit_encoding(target if len(target) else labelled)
+        strength = self.options.prior_strength * float(labelled.weights.sum())
+        return self._fit(labelled, encoding, centre=None, strength=strength or None)
 
     def continue_on(self, target: Samples, valid: Samples | None = None) -> Self:
         """A new learner, fitted on the target with its L2 penalty centred at this learner's coefficients.
@@ -112,9 +117,13 @@ class LogisticRegression(BinaryTableLearner):
             min_count=self.options.min_count,
         )
 
-    def _fit(self, labelled: Samples, encoding: LinearEncoding, *, centre: np.ndarray | None) -> Self:
+    def _fit(
+        self, labelled: Samples, encoding: LinearEncoding, *, centre: np.ndarray | None, strength: float | None = None
+    ) -> Self:
         design = encoding.transform(labelled)
-        if self.options.strength == "auto":
+        if strength is not None:
+            self.strength_ = strength
+        elif self.options.strength == "auto":
             self.strength_ = choose_strength(
                 design,
                 labelled,

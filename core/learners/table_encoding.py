@@ -19,7 +19,7 @@ from scipy.stats import norm
 from core.data.samples import Samples
 from core.data.table_schema import Feature, TableSchema
 from core.learners.binary_table import require_columns, table_schema_of
-from core.threads import num_threads
+from core.threads import num_threads, num_threads_for
 
 NUM_GRID_POINTS = 101
 FEW_ROWS = 100  # for so few a dictionary is quicker than an index
@@ -280,6 +280,6 @@ def tree_matrix(samples: Samples, schema: TableSchema, *, with_labels: bool = Fa
         missing=np.nan,
         feature_types=["c" if flag else "q" for flag in is_category],
         enable_categorical=True,
-        nthread=num_threads(),
+        nthread=num_threads() if with_labels else num_threads_for(len(samples)),
         **labels,
     )

@@ -17,7 +17,7 @@ from core.errors import VerificationError
 from core.learners.binary_table import BinaryTableLearner, check_binary, table_schema_of
 from core.learners.table_encoding import tree_matrix, tree_values
 from core.learners.tree_shapley import MIN_ROWS_FOR_TABLES, TreeShapley
-from core.threads import num_threads
+from core.threads import num_threads, num_threads_for
 
 ROUNDS_PER_HISTORY_ROW = 10
 
@@ -46,7 +46,7 @@ class TreeEnsemble(BinaryTableLearner):
 
     def predict_logits(self, samples: Samples) -> np.ndarray:
         """(N,) mean log-odds of class 1 over the boosters."""
-        matrix = tree_matrix(samples, self.schema_)
+        matrix = self._matrix_for_scoring(samples)
         margins = [booster.predict(matrix, output_margin=True) for booster in self.boosters_]
         return np.mean(margins, axis=0, dtype=np.float64)
 
@@ -60,9 +60,15 @@ class TreeEnsemble(BinaryTableLearner):
             rows = tree_values(samples, self.schema_)
             values = sum(table.contributions(rows) for table in tables) / len(tables)
             return pd.DataFrame(values, columns=self.schema_.names())
-        matrix = tree_matrix(samples, self.schema_)
+        matrix = self._matrix_for_scoring(samples)
         values = [booster.predict(matrix, pred_contribs=True)[:, :-1] for booster in self.boosters_]
         return pd.DataFrame(np.mean(values, axis=0, dtype=np.float64), columns=self.schema_.names())
+
+    def _matrix_for_scoring(self, samples: Samples) -> xgboost.DMatrix:
+        """The rows; the boosters are set to as many threads as they are worth."""
+        for booster in self.boosters_:
+            booster.set_param({"nthread": num_threads_for(len(samples))})
+        return tree_matrix(samples, self.schema_)
 
     def _shapley_tables(self) -> list[TreeShapley] | None:
         """Tables of the boosters, made once; None where their trees are too deep for tables."""

@@ -19,7 +19,6 @@ from core.params import VerticalParams
 from core.reporting.sections import Section
 from core.vertical import Vertical
 
-
 SLICE_COLUMNS = (
     "attribute", "value", "rows", "prevalence", "mean_probability", "auc", "auc_low", "auc_high", "adverse_rate",
     "true_positive_rate", "false_positive_rate", "is_flagged", "note",
@@ -187,7 +186,11 @@ def data_section(facts: RunFacts) -> Section:
 def export_section(facts: RunFacts) -> Section:
     """Exported files, parity and latency."""
     table = pd.DataFrame(
-        [{"what": key.replace("_", " "), "value": value} for key, value in facts.export.items() if not isinstance(value, (dict, list))]
+        [
+            {"what": key.replace("_", " "), "value": value}
+            for key, value in facts.export.items()
+            if not isinstance(value, (dict, list))
+        ]
     )
     return Section(title="What runs elsewhere?", tables=(("Export", table.astype({"value": object})),))
 

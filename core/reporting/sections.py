@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-
 LONG_TABLE = 25
 
 
@@ -31,7 +30,6 @@ class Section:
     def images(self) -> list[tuple[str, str]]:
         """(caption, PNG as a data address), so that the page is one file."""
         return [(caption, png_address(figure)) for caption, figure in self.figures]
-
 
     @property
     def shown_tables(self) -> list[tuple[str, pd.DataFrame, bool]]:

@@ -14,8 +14,15 @@ from core.evaluation.release import decide_release, standard_gates
 from core.learners.scoring_model import ScoringModel
 from core.params import VerticalParams
 from core.reporting.render import render
-from core.reporting.run_sections import RunFacts, data_section, fairness_section, metrics_section, transfer_section
-from core.reporting.run_sections import export_section, model_section
+from core.reporting.run_sections import (
+    RunFacts,
+    data_section,
+    export_section,
+    fairness_section,
+    metrics_section,
+    model_section,
+    transfer_section,
+)
 from core.vertical import Vertical
 
 LIMITS = (
@@ -40,9 +47,7 @@ def report(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, 
         export_section(facts),
     ]
     context = _context(facts, release)
-    write_text(
-        artifacts.path("report", "report.html"), render("report.html.j2", {**context, "sections": sections})
-    )
+    write_text(artifacts.path("report", "report.html"), render("report.html.j2", {**context, "sections": sections}))
     write_text(artifacts.path("report", "MODEL_CARD.md"), render("model_card.md.j2", context))
     print(f"report {vertical.name}: {release['headline']}", flush=True)
 

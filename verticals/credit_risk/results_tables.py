@@ -73,7 +73,10 @@ def c4_table(result: Mapping[str, Any]) -> str:
 SHOWN = ("source_only", "target_only", "pooled", "continued_training", "stacked_score", "auto")
 TABLES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "c1": ("C1. German credit, 5 folds twice (seed 0); intervals: corrected resampled t", c1_table),
-    "c2": ("C2. LendingClub with texts: fitted on loans issued before 2012, scored on 2012; intervals: DeLong", c2_table),
+    "c2": (
+        "C2. LendingClub with texts: fitted on loans issued before 2012, scored on 2012; intervals: DeLong",
+        c2_table,
+    ),
     "c3": ("C3. The same lender over time: source before 2012, n labels of early 2012, scored on late 2012", c3_table),
     "c4": ("C4. Other lenders to German credit, few labels", c4_table),
 }
