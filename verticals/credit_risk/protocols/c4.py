@@ -47,7 +47,7 @@ OPTIONS = {
     "use_part_maps": False,
 }
 SAFE_CANDIDATES = ("target_only", "stacked_score", "continued_training")
-# method -> (transfer, its options); the source is ten times the target pool, so pooling does not search its weight
+# method -> (transfer, its options). Pooling would refit all sources nine times a task to choose the target's weight.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "source_only": ("source_only", {}),
     "target_only": ("target_only", {}),
@@ -68,14 +68,14 @@ HOW_CHOSEN = (
     f"parts (seeds {REHEARSAL_SPLITS[0]} to {REHEARSAL_SPLITS[-1]}, 5 draws each), on which about 20 variants were "
     "scored. Continued training against target_only there, at 50, 100, 200 labels: with columns scaled over both sides "
     "-0.011, -0.007, -0.005; scaled by the target's rows -0.001, 0.000, +0.001; with prior_strength 0.1 +0.009, "
-    "+0.004, +0.001, with 0.03 (taken, the best) +0.014, +0.006, +0.003. auto: with source_only among its candidates -0.030, "
-    "-0.029, -0.001, without -0.001, 0.000, 0.000."
+    "+0.004, +0.001, with 0.03 (taken, the best) +0.014, +0.006, +0.003. auto: with source_only among its candidates "
+    "-0.030, -0.029, -0.001, without -0.001, 0.000, 0.000."
 )
 LOOKS = (
     "The test parts of these splits (seeds 1 to 4) were scored by this protocol only, as written here. They are parts "
     "of the same 1,000 rows as those of the rehearsal and of C1, so the choices are not blind to the data. A "
-    "forerunner with another baseline (0.712, 0.752, 0.791 on another split) and column links made by hand saw gains of 0.011, "
-    "0.005, 0.0015 for a prior of credit_data alone."
+    "forerunner with another baseline (0.712, 0.752, 0.791 on another split) and column links made by hand saw gains "
+    "of 0.011, 0.005, 0.0015 for a prior of credit_data alone."
 )
 
 
