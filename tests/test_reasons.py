@@ -20,6 +20,7 @@ from core.explain.reasons import (
     format_number,
     top_adverse,
     value_in_words,
+    with_unit,
 )
 from core.explain.typical_values import typical_values
 from core.params import parse_section
@@ -238,3 +239,8 @@ def test_decide_declines_from_the_threshold_and_refers_near_it():
 def test_credit_options_with_a_wrong_value_name_it(values, word):
     with pytest.raises(BadParamsError, match=word):
         parse_section(CreditOptions, values, where="credit_risk.options")
+
+
+def test_class_is_named_before_its_number():
+    assert with_unit("4", "class 1-4") == "class 4"
+    assert with_unit("4", "months") == "4 months"

@@ -115,6 +115,8 @@ def format_number(value: float, unit: str = "") -> str:
 
 def with_unit(number: str, unit: str) -> str:
     """`48 months`, `12%`, `1 month`."""
+    if unit.split(" ")[0] == "class":  # a class has a number, but nobody says "4 classes"
+        return f"class {number}"
     if unit == "%":
         return f"{number}%"
     if number == "1" and unit in {"days", "months", "years"}:

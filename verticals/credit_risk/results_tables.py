@@ -1,6 +1,6 @@
 """The README's result tables, made from the JSON that the protocols wrote.
 
-`python -m verticals.credit_risk.results_tables` prints them; `--write README.md` puts them between the README's markers.
+`python -m verticals.credit_risk.results_tables` prints them; `--write README.md` puts them between its markers.
 A test compares the README with this.
 """
 

@@ -83,9 +83,9 @@ def run(root: Path, *, report: Callable[[str], None] = print, methods: tuple[str
     result = {
         "title": "German credit, 5 folds twice, AUC",
         "rows": len(samples),
-        "protocol_detail": "RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0); protected columns are used",
-        "looks": "Settings come from other splits of the same rows; on these ten folds three kernel encodings and three "
-        "blends were compared while the code was written, and about fourteen recipes in the study before it.",
+        "protocol_detail": "RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0); protected columns used",
+        "looks": "Settings come from other splits of the same rows; on these ten folds three kernel encodings and "
+        "three blends were compared while the code was written, and about fourteen recipes in the study before it.",
         "interval": "corrected resampled t (Nadeau & Bengio 2003), 95 %",
         "baseline": BASELINE,
         "best": best,
