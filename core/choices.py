@@ -20,12 +20,12 @@ def check_choices(vertical: Vertical, params: VerticalParams) -> None:
     parse_section(vertical.options_type, params.options, where=f"{vertical.name}.options")
     for name, options in params.train.learner_options.items():
         LEARNERS[name](options)
-    _check_pair(params.train.transfer, params.train.learner)
+    _check_pair(params.train.transfer, params.train.learner, params)
     for name in params.train.candidates:
-        _check_pair(name, params.train.learner)
+        _ = TRANSFERS[name]  # auto itself passes over what does not suit the learner, and says so
     for method in params.compare.methods:
         transfer, _, learner = method.partition(":")
-        _check_pair(transfer, learner or params.train.learner)
+        _check_pair(transfer, learner or params.train.learner, params)
     if params.compare.baseline not in params.compare.methods:
         raise BadParamsError(
             f"compare.baseline '{params.compare.baseline}' is not among compare.methods.",
@@ -38,15 +38,14 @@ def check_choices(vertical: Vertical, params: VerticalParams) -> None:
         )
 
 
-def _check_pair(transfer: str, learner: str) -> None:
+def _check_pair(transfer: str, learner: str, params: VerticalParams) -> None:
     """Whether a transfer can work with a kind of learner."""
     _ = TRANSFERS[transfer]
-    kind = LEARNERS[learner]
-    if transfer == "continued_training" and not can_continue(kind):
-        able = [name for name in LEARNERS if can_continue(LEARNERS[name])]
+    fresh = LEARNERS[learner](params.train.learner_options.get(learner, {}))
+    if transfer == "continued_training" and not can_continue(fresh):
         raise BadParamsError(
             f"Learner '{learner}' cannot be trained on from a source model.",
-            repair=f"With continued_training choose {' or '.join(able)}.",
+            repair="With continued_training choose boosted_trees, logistic_regression or a blend of equal weights.",
         )
     if transfer == "continued_pretraining":
-        text_options(kind())
+        text_options(fresh)

@@ -36,7 +36,7 @@ def test_choices_of_the_repository_fit():
         ({"train": {"transfer": "poled"}}, "Did you mean 'pooled'"),
         ({"train": {"learner_options": {"blend": {"part": []}}}}, "Did you mean 'parts'"),
         ({"train": {"learner_options": {"bland": {}}}}, "Did you mean 'blend'"),
-        ({"train": {"transfer": "continued_training", "learner": "scorecard"}}, "choose boosted_trees or logistic"),
+        ({"train": {"transfer": "continued_training", "learner": "scorecard"}}, "choose boosted_trees, logistic"),
         ({"train": {"transfer": "pooled"}, "prepare": {"source_domains": ()}}, "needs a source"),
         ({"compare": {"baseline": "pooled"}}, "is not among compare.methods"),
         ({"compare": {"methods": ("target_only:scorcard",)}}, "Did you mean 'scorecard'"),

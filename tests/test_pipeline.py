@@ -43,7 +43,7 @@ def project(tmp_path_factory):
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).exists() and name not in {"dvc.lock", "data.dvc"} and not name.startswith("artifacts/"):
+        if (ROOT / name).exists() and name != "dvc.lock" and not name.startswith("artifacts/"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "clone"]):
