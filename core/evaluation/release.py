@@ -83,8 +83,8 @@ def standard_gates(
         ),
         Gate(
             "leakage",
-            ", ".join(suspects_used) or "no suspect is a feature",
-            "no suspect is a feature",
+            ", ".join(suspects_used) or "no strong suspect is a feature",
+            "no strong suspect is a feature",
             not suspects_used,
             "hold",
             "A column that nearly decides the label is often known only afterwards.",

@@ -82,7 +82,7 @@ def _gates(facts: RunFacts) -> list[Any]:
         facts.ledger,
         facts.params.train.transfer,
         four_fifths_ratios=facts.four_fifths_ratios,
-        suspects_used=[s["column"] for s in facts.leakage_suspects if s.get("column") in used],
+        suspects_used=[s["column"] for s in facts.leakage_suspects if s["is_strong"] and s["column"] in used],
         is_export_equal=facts.export.get("is_equal"),
     )
 
