@@ -43,3 +43,19 @@ def test_markdown_table_has_a_line_for_each_row():
 def test_ci_finds_the_second_command():
     lines = [line for line in README.splitlines() if re.match(r"^python3 -m venv .*pytest", line)]
     assert len(lines) == 1
+
+
+def test_readme_figures_of_the_imported_lender_are_those_of_its_run():
+    auc = read_json(RESULTS / "run_lendingclub_text/metrics.json")["auc"]
+    assert f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]" in README
+    entries = read_json(RESULTS / "run_lendingclub_text/ledger_metrics.json")["entries"]
+    (source_only,) = [row for row in entries if (row["method"], row["budget"]) == ("source_only", "all")]
+    assert f"`source_only` alone is `{source_only['verdict']}`, {source_only['difference']:.3f}" in README
+
+
+def test_readme_speed_is_that_of_the_benchmark():
+    speed = read_json(RESULTS / "scoring_speed.json")
+    (million,) = [row for row in speed["files"] if row["rows"] == 1_000_000]
+    assert f"A million applications in {million['seconds']:.0f} s" in README
+    assert f"{speed['record']['p50_ms']:.0f} ms at the median, {speed['record']['p95_ms']:.0f} ms" in README
+    assert f"`{speed['command'].split(' --')[0]}`" in README
