@@ -108,9 +108,17 @@ def test_dvc_experiment_changes_a_parameter(project):
     assert artifact(project, "train/train_metrics.json")["threshold"] > before
 
 
+def test_unknown_choice_stops_before_any_work(project):
+    output = call(project, "core.cli", "run", "credit_risk", "--set", "train.transfer=poled", "--to", "train", expect=4)
+    assert "Did you mean 'pooled'" in output
+    assert "Running stage" not in output
+
+
 def test_failed_stage_leaves_the_previous_model(project):
     model = project / "artifacts/credit_risk/train/model/scoring_model.json"
     before = model.read_bytes()
-    output = call(project, "core.cli", "run", "credit_risk", "--set", "train.transfer=poled", "--to", "train", expect=1)
-    assert "Did you mean 'pooled'" in output
-    assert not model.exists() or model.read_bytes() == before
+    params = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(params.replace("learner: logistic_regression", "learner: logistic_regresion"))
+    output = call(project, "dvc", "repro", "train@credit_risk", expect=255)
+    assert "Did you mean 'logistic_regression'" in output
+    assert model.read_bytes() == before
