@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.errors import BadParamsError
 from core.learners import LEARNERS
+from core.learners.aligned import require_descriptors
 from core.params import VerticalParams, parse_section
 from core.transfers import TRANSFERS
 from core.transfers.continued_pretraining import text_options
@@ -45,7 +46,10 @@ def _check_pair(transfer: str, learner: str, params: VerticalParams) -> None:
     if transfer == "continued_training" and not can_continue(fresh):
         raise BadParamsError(
             f"Learner '{learner}' cannot be trained on from a source model.",
-            repair="With continued_training choose boosted_trees, logistic_regression or a blend of equal weights.",
+            repair="With continued_training choose boosted_trees, logistic_regression, image_probe, "
+            "image_classifier, or a blend of equal weights.",
         )
+    if transfer in ("aligned", "anomaly_guided"):
+        require_descriptors(fresh)
     if transfer == "continued_pretraining":
         text_options(fresh)

@@ -8,24 +8,30 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from core.artifacts import replacing_file
 from core.errors import BadParamsError, MissingArtifactError, did_you_mean
+from core.images.spec import ImageSpec
+from core.strict import STRICT
 
-STRICT = ConfigDict(extra="forbid")
 # YAML reads an unquoted 2012-01-01 as a date.
 DayText = Annotated[str, BeforeValidator(lambda day: day.isoformat() if isinstance(day, date) else day)]
 
 
 @dataclass(frozen=True, config=STRICT)
 class SplitParams:
-    """How target rows are split. `auto`: temporal where a time is known, else grouped, else stratified."""
+    """How target rows are split.
 
-    method: Literal["auto", "stratified", "grouped", "temporal"] = "auto"
+    `auto`: as given where the domain has a split column, else temporal where a time is known, else grouped, else
+    stratified. `good_only`: training and validation rows are of the negative class alone, whole groups; all other
+    labelled rows are test rows.
+    """
+
+    method: Literal["auto", "given", "stratified", "grouped", "temporal", "good_only"] = "auto"
     test_fraction: float = Field(default=0.25, gt=0.0, lt=0.9)
     valid_fraction: float = Field(default=0.15, gt=0.0, lt=0.9)
     test_from: DayText | None = None  # temporal: first day of the test period, YYYY-MM-DD
@@ -42,6 +48,7 @@ class PrepareParams:
     use_protected: bool = True  # False: protected columns are no features, only slices
     drop_columns: tuple[str, ...] = ()
     drop_suspects: bool = False  # True: columns the leakage guard suspects are no features
+    image: ImageSpec | None = None  # None: as domain.yaml says
     seed: int = 0
 
 
@@ -54,6 +61,7 @@ class TrainParams:
     learner: str = "logistic_regression"
     learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by learner
     calibration: Literal["none", "temperature", "platt", "isotonic"] = "platt"
+    conformal_error_rate: float = Field(default=0.05, gt=0.0, lt=0.5)  # rows of a class whose set may miss it
     cost_false_negative: float = Field(default=5.0, gt=0.0)  # a positive case that passes
     cost_false_positive: float = Field(default=1.0, gt=0.0)  # a negative case turned away
     trackers: tuple[Literal["dvclive", "tensorboard", "wandb", "mlflow"], ...] = ("dvclive",)

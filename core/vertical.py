@@ -24,6 +24,10 @@ class Vertical:
     `open_dataset(rows, specs, target_domain)` turns prepared rows of one or several domains into Samples in the
     target's schema.
     `fetch(names, folder)` materialises demo domains under `folder`; `demo_domains` lists them.
+    `evaluate_more(facts, folder)` adds to the evaluate stage what only this vertical has (localisation, robustness):
+    it writes files into `folder` and returns what goes into evidence.json.
+    `export(model, opened, params, folder)` writes what runs elsewhere into `folder` and returns its metrics, with
+    `is_equal` and `largest_difference`; without it a points scorecard is exported.
     `protocols` maps a benchmark id (`c1`) to a function (options) -> result dictionary.
     """
 
@@ -44,6 +48,8 @@ class Vertical:
     options_type: type
     protocols: Mapping[str, Callable[..., dict]] = field(default_factory=dict)
     report_sections: Callable[..., list] | None = None
+    evaluate_more: Callable[..., dict[str, Any]] | None = None
+    export: Callable[..., dict[str, Any]] | None = None
     predict: Callable[..., pd.DataFrame] | None = None
 
     @property

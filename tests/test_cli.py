@@ -7,7 +7,7 @@ from core.cli import app, main
 from core.cli.project import parse_assignment
 from core.errors import CrossdomainError
 
-COMMANDS = ("fetch", "import", "run", "predict", "compare", "doctor")
+COMMANDS = ("fetch", "import", "run", "predict", "compare", "cache", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -73,3 +73,15 @@ def test_assignment_is_read_as_yaml(text, value):
 def test_assignment_without_equals_is_refused():
     with pytest.raises(CrossdomainError, match="path=value"):
         parse_assignment("a.b")
+
+
+def test_cache_is_measured_and_cleared(monkeypatch, tmp_path):
+    monkeypatch.setenv("CROSSDOMAIN_CACHE", str(tmp_path))
+    for kind in ("features", "activations"):
+        (tmp_path / kind / "some").mkdir(parents=True)
+        (tmp_path / kind / "some" / "rows.npy").write_bytes(b"0" * (3 << 20))
+    shown = CliRunner().invoke(app, ["cache"])
+    assert "features: 3 MB" in shown.output and "activations: 3 MB" in shown.output
+    assert (tmp_path / "features").exists()
+    assert "cleared" in CliRunner().invoke(app, ["cache", "--clear"]).output
+    assert not (tmp_path / "features").exists() and not (tmp_path / "activations").exists()

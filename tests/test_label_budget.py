@@ -132,3 +132,18 @@ def test_prepared_files_hold_no_column_that_tells_a_masked_label(prepared):
     truth = (near_rows()["outcome"] == "bad").to_numpy()
     for name in near.select_dtypes("number"):
         assert abs(np.corrcoef(near[name].fillna(0), truth)[0, 1]) < 0.9
+
+
+def test_budget_with_groups_larger_than_it_is_drawn_row_by_row():
+    num = 120
+    samples = Samples(
+        inputs=pd.DataFrame({"x": np.arange(num)}),
+        labels=np.arange(num) % 2 * 1.0,
+        sample_ids=np.array([f"cell{row:03d}" for row in range(num)], dtype=object),
+        domains=np.full(num, "line", dtype=object),
+        weights=np.ones(num),
+        groups=np.repeat(["module_a", "module_b"], 60).astype(object),
+    )
+    few, more = (draw_budget(samples, budget, seed=3).is_labelled for budget in (10, 50))
+    assert few.sum() == 10 and more.sum() == 50
+    assert (more | ~few).all()

@@ -32,7 +32,7 @@ SMALL_OPTIONS = {
         "num_folds": 3,
     },
 }
-TABLE_LEARNERS = [name for name in LEARNERS if not LEARNERS[name].needs_torch]
+TABLE_LEARNERS = [name for name in LEARNERS if not (LEARNERS[name].needs_torch or LEARNERS[name].is_one_class)]
 
 
 def make_learner(name, seed=0):

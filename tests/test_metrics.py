@@ -46,6 +46,15 @@ def ece_by_loop(labels, score, weights):
     return total
 
 
+def recall_at_5_by_loop(labels, score, weights):
+    best = 0.0
+    for cut in np.unique(score):
+        called = score >= cut
+        if weights[(labels == 0) & called].sum() <= 0.05 * weights[labels == 0].sum() + 1e-9:
+            best = max(best, weights[(labels == 1) & called].sum() / weights[labels == 1].sum())
+    return best
+
+
 ORACLES = {
     "auc": lambda y, p, w: reference.roc_auc_score(y, p[:, 1], sample_weight=w),
     "gini": lambda y, p, w: 2 * reference.roc_auc_score(y, p[:, 1], sample_weight=w) - 1,
@@ -57,6 +66,8 @@ ORACLES = {
     "accuracy": lambda y, p, w: reference.accuracy_score(y, p.argmax(axis=1), sample_weight=w),
     "balanced_accuracy": lambda y, p, w: reference.balanced_accuracy_score(y, p.argmax(axis=1), sample_weight=w),
     "f1": lambda y, p, w: reference.f1_score(y, p.argmax(axis=1), sample_weight=w),
+    "macro_f1": lambda y, p, w: reference.f1_score(y, p.argmax(axis=1), sample_weight=w, average="macro"),
+    "recall_at_5_percent_false_alarms": lambda y, p, w: recall_at_5_by_loop(y, p[:, 1], w),
 }
 
 

@@ -6,15 +6,24 @@ from pathlib import Path
 import pytest
 
 from core.artifacts import read_json
-from verticals.credit_risk.protocols import NAMES
-from verticals.credit_risk.results_tables import RESULTS, TABLES, markdown_table, replaced
+from core.reporting.result_tables import markdown_table, replaced, reporting_verticals, results_of, results_page
+from core.vertical import load_vertical
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "verticals/credit_risk/results"
+VERTICALS = reporting_verticals(ROOT)
 
 
 def test_readme_tables_are_those_of_the_result_files():
-    assert replaced(README) == README, "run `python -m verticals.credit_risk.results_tables --write README.md`"
+    assert replaced(ROOT, README) == README, "run `python -m core.reporting.result_tables`"
+
+
+@pytest.mark.parametrize("vertical", VERTICALS)
+def test_results_page_is_that_of_the_result_files(vertical):
+    page = (ROOT / "verticals" / vertical / "RESULTS.md").read_text(encoding="utf-8")
+    assert results_page(ROOT, vertical) == page, "run `python -m core.reporting.result_tables`"
+    assert f"(verticals/{vertical}/RESULTS.md)" in README
 
 
 def test_readme_is_under_three_hundred_lines():
@@ -27,13 +36,15 @@ def test_readme_links_exist():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-@pytest.mark.parametrize("protocol", NAMES)
-def test_result_file_has_its_command_and_intervals(protocol):
-    assert protocol in TABLES
-    result = read_json(RESULTS / f"{protocol}.json")
-    assert result["command"] == f"crossdomain compare credit_risk --protocol {protocol}"
-    assert result["command"] in README
-    assert re.search(r"\d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", TABLES[protocol][1](result))
+@pytest.mark.parametrize("vertical", VERTICALS)
+def test_result_files_have_their_command_and_intervals(vertical):
+    found = list(results_of(ROOT, vertical))
+    for table, result in found:
+        assert result["command"] == f"crossdomain compare {vertical} --protocol {result['protocol']}"
+        assert result["protocol"] in load_vertical(vertical).protocols
+        assert re.search(r"\d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", table.table(result))
+        assert not table.is_in_readme or result["command"] in README
+    assert {result["protocol"] for _, result in found} == set(load_vertical(vertical).protocols)
 
 
 def test_markdown_table_has_a_line_for_each_row():

@@ -70,6 +70,10 @@ EXPECTED = {
     "lp_ft": HEAD,
     "gradual_unfreeze": HEAD,
     "lora": HEAD,
+    "adapters": HEAD,
+    "bitfit": HEAD | {f"backbone.layers.{stage}.bias" for stage in range(3)},
+    "partial": HEAD | {name for name in ALL if name.startswith(("backbone.layers.1", "backbone.layers.2"))},
+    "scratch": ALL,
 }
 
 

@@ -31,7 +31,8 @@ MAKERS = {
 }
 
 
-TABLE_TRANSFERS = [name for name in TRANSFERS if name != "continued_pretraining"]  # that one needs a text encoder
+NEEDS_AN_ENCODER = ("aligned", "anomaly_guided", "continued_pretraining")
+TABLE_TRANSFERS = [name for name in TRANSFERS if name not in NEEDS_AN_ENCODER]
 QUICK = {"auto": {"num_folds": 3, "num_repeats": 1}}
 
 

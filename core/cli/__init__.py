@@ -7,7 +7,7 @@ import sys
 import typer
 
 from core import __version__
-from core.cli import compare, doctor, domains, predict, run
+from core.cli import cache, compare, doctor, domains, predict, run
 from core.errors import CrossdomainError
 
 EPILOG = (
@@ -28,6 +28,7 @@ app.command("import", help=domains.IMPORT_HELP)(domains.import_domain)
 app.command("run", help=run.HELP)(run.run)
 app.command("predict", help=predict.HELP)(predict.predict)
 app.command("compare", help=compare.HELP)(compare.compare)
+app.command("cache", help=cache.HELP)(cache.cache)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 
 

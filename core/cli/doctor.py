@@ -22,7 +22,18 @@ HELP = """Check versions, threads, bf16, weights, DVC state, domains, models and
 
 Example: crossdomain doctor
 """
-PACKAGES = ("numpy", "pandas", "scikit-learn", "xgboost", "torch", "transformers", "dvc", "optbinning")
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "xgboost",
+    "torch",
+    "transformers",
+    "timm",
+    "onnxruntime",
+    "dvc",
+    "optbinning",
+)
 MIN_FREE_GB = 5.0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +23,9 @@ IMPORT_HELP = """Take your own domain into data/VERTICAL/DOMAIN, with types infe
 
 Example: crossdomain import credit_risk my_bank loans.csv --label defaulted --positive 1 --time issued
 --text purpose_note --protected age --after-outcome recoveries --drop internal_id
+
+Pictures: crossdomain import defect_detection my_line pictures/ --label state --negative fine --group part_number
+(a folder with labels.csv, class folders, MVTec folders, or a zip of one of them).
 
 A further month: the same command with --batch 2026-11. Rows that cannot be read are set aside in
 data/VERTICAL/DOMAIN/quarantine/ with their reason, counted and reported.
@@ -57,7 +62,7 @@ def fetch_domains(vertical_name: str, wanted: list[str], root: Path) -> None:
 def import_domain(
     vertical: Annotated[str, typer.Argument(help="For example credit_risk.")],
     domain: Annotated[str, typer.Argument(help="A name for your domain: letters, digits, underscore.")],
-    path: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet, JSON or JSON lines.")],
+    path: Annotated[Path, typer.Argument(help="CSV, CSV.GZ, Parquet, JSON or JSON lines; for pictures a folder.")],
     label: Annotated[str | None, typer.Option(help="The outcome column.")] = None,
     positive: Annotated[
         list[str] | None, typer.Option(help="Value that means the bad outcome; may be repeated.")
@@ -72,10 +77,21 @@ def import_domain(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Never a feature; may be repeated.")] = None,
     batch: Annotated[str, typer.Option(help="Name of this delivery.")] = "initial",
+    file: Annotated[str | None, typer.Option(help="Pictures: column of paths, relative to the list.")] = None,
+    split: Annotated[str | None, typer.Option(help="Column with train, valid, test.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Pictures: column of paths to masks of the defects.")] = None,
+    negative: Annotated[
+        list[str] | None, typer.Option(help="Pictures: value that means good; may be repeated.")
+    ] = None,
+    layout: Annotated[str | None, typer.Option(help="Pictures: auto, list, classes, mvtec or flat.")] = None,
 ) -> None:
     """Import a user's own domain."""
     root = project_root()
-    outcome = load_vertical(vertical).import_domain(
+    take_in = load_vertical(vertical).import_domain
+    further = {"file": file, "split": split, "mask": mask, "negative": tuple(negative or ()), "layout": layout}
+    further = {name: value for name, value in further.items() if value}
+    check_options(vertical, take_in, list(further))
+    outcome = take_in(
         path,
         root / "data",
         domain,
@@ -89,9 +105,21 @@ def import_domain(
         after_outcome=tuple(after_outcome or ()),
         drop=tuple(drop or ()),
         batch=batch,
+        **further,
     )
     typer.echo(f"{outcome.num_rows} rows taken in, {outcome.num_quarantined} quarantined.")
     for note in outcome.notes:
         typer.echo(f"  note: {note}")
     shown = outcome.folder.relative_to(root) if outcome.folder.is_relative_to(root) else outcome.folder
     typer.echo(f"Review {shown}/domain.yaml, then: crossdomain run {vertical} --target {domain}")
+
+
+def check_options(vertical: str, take_in: Callable[..., Any], options: list[str]) -> None:
+    """Raise BadParamsError for an option that the vertical's import does not name among its keywords."""
+    known = inspect.signature(take_in).parameters
+    unknown = [f"--{name}" for name in options if name not in known]
+    if unknown:
+        raise BadParamsError(
+            f"The import of {vertical} does not know {', '.join(unknown)}.",
+            repair="These options are for pictures; leave them out.",
+        )

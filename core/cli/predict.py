@@ -11,21 +11,30 @@ from core.cli.project import project_root
 from core.errors import CrossdomainError
 from core.vertical import load_vertical
 
-HELP = """Score a file with the vertical's saved model; rows come out in the order they came in.
+HELP = """Score a file or pictures with the vertical's saved model; rows come out in the order they came in.
 
 Example: crossdomain predict credit_risk applications.csv -o scores.csv
 
-The input needs no label. A row that cannot be scored stays in the output with its reason.
+Example: crossdomain predict defect_detection pictures/ -o decisions.csv
+
+The input needs no label. A row or picture that cannot be scored stays in the output with its reason. Reasons of a
+picture are heat maps, written into a folder beside the output.
 """
 
 
 def predict(
     vertical: Annotated[str, typer.Argument(help="For example credit_risk.")],
-    input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV, CSV.GZ, Parquet, JSON.")],
+    input_path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="CSV, CSV.GZ, Parquet, JSON; for pictures a folder, a pattern in quotes, one file, a zip or a tar.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV to write.")],
     model: Annotated[Path | None, typer.Option(help="Another model folder than the pipeline's.")] = None,
     rows_per_chunk: Annotated[int, typer.Option(min=1, help="Rows held in memory at a time.")] = 50_000,
-    explain: Annotated[bool, typer.Option("--reasons/--no-reasons", help="Write reasons.")] = True,
+    explain: Annotated[bool, typer.Option("--reasons/--no-reasons", help="Write reasons, or heat maps.")] = True,
 ) -> None:
     """Score a file."""
     chosen = load_vertical(vertical)

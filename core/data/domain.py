@@ -13,10 +13,11 @@ from ruamel.yaml import YAML
 
 from core.artifacts import replacing_file
 from core.errors import BadInputError, MissingArtifactError, did_you_mean
+from core.images.spec import ImageSpec
 from core.params import STRICT, parse_section
 
-Kind = Literal["number", "category", "text", "date"]
-Use = Literal["feature", "label", "key", "time", "group", "ignore"]
+Kind = Literal["number", "category", "text", "date", "image", "mask"]
+Use = Literal["feature", "label", "key", "time", "group", "ignore", "split", "annotation", "label_probability"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,6 +32,9 @@ class ColumnSpec:
     a feature. missing_values: texts that mean "not known" besides the empty one.
     allowed: (minimum, maximum) of a number; a value outside is treated as missing and counted.
     decimal: the decimal mark of a number's text; the other mark then separates thousands.
+    image: how the pictures of a column of kind image (and the masks that belong to them) are brought to one size.
+    A label_probability is the positive class's share as the labellers graded it, 0 to 1; a split column names each
+    row's split (train, valid, test); an annotation is evidence of the label, such as a mask, and never a feature.
     """
 
     name: str
@@ -49,6 +53,7 @@ class ColumnSpec:
     date_format: str = ""
     ratio: tuple[str, str] | None = None  # a derived number, (numerator, denominator); the raw file has no such column
     decimal: Literal[".", ","] = "."
+    image: ImageSpec | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -110,6 +115,11 @@ class DomainSpec:
     def with_use(self, use: Use) -> tuple[ColumnSpec, ...]:
         """The columns of one use, in file order."""
         return tuple(column for column in self.columns if column.use == use)
+
+    @property
+    def image_column(self) -> ColumnSpec | None:
+        """The first feature of kind image, or None."""
+        return next((column for column in self.with_use("feature") if column.kind == "image"), None)
 
     @property
     def label_column(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,17 @@ def read_batches(folder: Path) -> list[dict[str, Any]]:
 
 
 def create_domain_folder(
-    folder: Path, spec: DomainSpec, frame: pd.DataFrame, quarantined: pd.DataFrame, entry: dict[str, Any]
+    folder: Path,
+    spec: DomainSpec,
+    frame: pd.DataFrame,
+    quarantined: pd.DataFrame,
+    entry: dict[str, Any],
+    *,
+    write_more: Callable[[Path], None] | None = None,
 ) -> None:
     """Write a new domain with its first batch; the folder appears complete or not at all.
+
+    `write_more(folder)` writes what belongs to the rows besides, such as their pictures.
 
     Raises:
         BadInputError: the folder is there and holds anything.
@@ -63,13 +72,27 @@ def create_domain_folder(
             repair="Move its files away, or choose another domain name.",
         )
     with replacing_folder(folder) as new:
+        if write_more is not None:
+            write_more(new)
         _write_rows(new, frame, quarantined, entry["name"])
         write_json(new / "batches.json", [entry])
         write_domain_spec(new, spec)
 
 
-def add_batch(folder: Path, frame: pd.DataFrame, quarantined: pd.DataFrame, entry: dict[str, Any]) -> None:
-    """Write a further batch. Its rows come last: until they are there the batch does not exist and can be repeated."""
+def add_batch(
+    folder: Path,
+    frame: pd.DataFrame,
+    quarantined: pd.DataFrame,
+    entry: dict[str, Any],
+    *,
+    write_more: Callable[[Path], None] | None = None,
+) -> None:
+    """Write a further batch. Its rows come last: until they are there the batch does not exist and can be repeated.
+
+    `write_more(folder)` writes what belongs to the rows besides, such as their pictures.
+    """
+    if write_more is not None:
+        write_more(folder)
     others = [known for known in read_batches(folder) if known["name"] != entry["name"]]
     write_table(folder / "quarantine" / f"{entry['name']}.csv", quarantined)
     write_json(folder / "batches.json", [*others, entry])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,12 +10,15 @@ import pandas as pd
 from core.data.samples import Samples
 from core.errors import BadParamsError
 
+# Whoever labels one exposure of a part labels all of them; nobody must label a module of sixty cells to label one.
+MAX_WHOLE_ROWS = 12
+
 
 def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.DataFrame:
     """One domain's manifest with at most `budget` labels over train and valid together; test rows keep theirs.
 
-    Stratified by label, groups whole, deterministic; for one seed the labels of a smaller budget are a subset of those
-    of a larger one. Masked rows have label NaN and `is_masked` True. None masks nothing.
+    Stratified by label, groups of up to twelve rows whole, deterministic; for one seed the labels of a smaller budget
+    are a subset of those of a larger one. Masked rows have label NaN and `is_masked` True. None masks nothing.
 
     Raises:
         BadParamsError: a negative budget.
@@ -27,10 +29,14 @@ def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.Dat
         return masked
     is_open = masked["split"].isin(("train", "valid")).to_numpy()
     labels = np.where(is_open, masked["label"].to_numpy(dtype=float), np.nan)
-    kept = keep_labels(labels, masked["group"].to_numpy(dtype=object), budget, seed)
+    kept = keep_labels(labels, _units(masked["group"], masked["sample_id"]), budget, seed)
     hidden = ~np.isnan(labels) & ~kept
     masked["is_masked"] = hidden
     masked["label"] = masked["label"].astype(float).mask(hidden)
+    if "label_probability" in masked:
+        masked["label_probability"] = masked["label_probability"].astype(float).mask(hidden)
+    if "kind" in masked:
+        masked["kind"] = masked["kind"].mask(hidden, "")
     return masked
 
 
@@ -40,8 +46,15 @@ def draw_budget(samples: Samples, budget: int, seed: int) -> Samples:
     Raises:
         BadParamsError: a negative budget.
     """
-    kept = keep_labels(samples.labels, samples.groups, budget, seed)
-    return replace(samples, labels=np.where(kept, samples.labels, np.nan))
+    kept = keep_labels(samples.labels, _units(samples.groups, samples.sample_ids), budget, seed)
+    return samples.with_labels(np.where(kept, samples.labels, np.nan))
+
+
+def _units(groups: np.ndarray | pd.Series, sample_ids: np.ndarray | pd.Series) -> np.ndarray:
+    """(N,) what is labelled at once: a group, or each row of a group too large for that (a module, a lot)."""
+    groups = pd.Series(np.asarray(groups, dtype=object)).astype(str)
+    is_small = groups.map(groups.value_counts()) <= MAX_WHOLE_ROWS
+    return groups.where(is_small, np.asarray(sample_ids).astype(str)).to_numpy(dtype=object)
 
 
 def keep_labels(labels: np.ndarray, groups: np.ndarray, budget: int, seed: int) -> np.ndarray:

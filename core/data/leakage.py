@@ -67,7 +67,7 @@ def find_suspects(spec: DomainSpec, manifest: pd.DataFrame, columns: pd.DataFram
 
     Associations use the labels of training and validation rows that are not masked: the test labels choose nothing.
     """
-    chosen = feature_columns(spec)
+    chosen = [column for column in feature_columns(spec) if column.kind != "image"]
     is_open = (manifest["split"] != "test").to_numpy()
     labels = np.where(is_open, manifest["label"].to_numpy(dtype=float), np.nan)
     suspects = []
@@ -150,7 +150,7 @@ def identifier_fraction(values: pd.Series, kind: str) -> float:
     their range.
     """
     known = values.dropna()
-    if len(known) < MIN_ROWS or kind == "date":
+    if len(known) < MIN_ROWS or kind in ("date", "image"):
         return 0.0
     fraction = known.nunique() / len(known)
     if fraction < IDENTIFIER_FRACTION:

@@ -7,6 +7,8 @@ import pandas as pd
 from core.errors import BadInputError
 
 SPLITS = ("train", "valid", "test")
+# Where a domain tells them: the labellers' grade, the label's own word, and the split that came with the data.
+OPTIONAL_COLUMNS = ("label_probability", "kind", "given_split")
 # Slice attributes follow these as `slice_<column>`.
 MANIFEST_COLUMNS = ("sample_id", "domain", "label", "group", "time", "split", "is_masked")
 SLICE_PREFIX = "slice_"
@@ -68,6 +70,10 @@ def _label_problems(manifest: pd.DataFrame, num_classes: int) -> list[str]:
     if len(strange):
         problems.append(f"{len(strange)} labels are not in 0..{num_classes - 1} ({_some(strange)}); no label is NaN")
     is_masked = manifest["is_masked"].astype(bool)
+    for name in ("label_probability", "kind"):
+        told = manifest[name].notna() & (manifest[name] != "") if name in manifest else is_masked & False
+        if (is_masked & told).any():
+            problems.append(f"{int((is_masked & told).sum())} masked rows still carry their {name}")
     if (is_masked & manifest["label"].notna()).any():
         count = int((is_masked & manifest["label"].notna()).sum())
         problems.append(f"{count} masked rows still carry their label")

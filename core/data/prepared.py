@@ -76,6 +76,10 @@ def open_prepared(
     for domain in specs:
         rows = (manifest["domain"] == domain).to_numpy()
         columns = pd.read_parquet(artifacts.require("prepare", f"columns/columns_{domain}.parquet"))
+        if specs[domain].image_column is not None:
+            from core.images.store import attach_pixels
+
+            columns = attach_pixels(columns, specs[domain], artifacts.path("prepare", "columns"))
         columns_by_domain[domain] = columns[is_opened[rows]].reset_index(drop=True)
     samples = vertical.open_dataset(
         manifest[is_opened],

@@ -96,6 +96,8 @@ def describe_column(values: pd.Series, column: ColumnSpec) -> dict[str, Any]:
         return {**described, "min": low, "median": median, "max": high, "mean": float(numbers.mean())}
     if column.kind == "date":
         return {**described, "min": _day(known.min()), "median": _day(known.median()), "max": _day(known.max())}
+    if column.kind in ("image", "mask"):
+        return described
     if column.kind == "text":
         sizes = as_texts(known).str.len()
         return {**described, "median_characters": float(sizes.median()), "max_characters": int(sizes.max())}

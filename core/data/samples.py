@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+ROW_FIELDS = ("labels", "sample_ids", "domains", "weights", "groups", "label_probability", "kinds")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,9 @@ class Samples:
     sample_ids: (N,) str, unique.   domains: (N,) str.   weights: (N,) float >= 0.
     schema: a TableSchema for tables; None where the inputs speak for themselves.
     groups: (N,) str, who or what a row belongs to; equal to sample_ids where no group is known.
+    label_probability: (N,) float in 0..1, the positive class's share as the labellers graded it; NaN where they gave
+    none or the label is masked. Left out: all NaN.
+    kinds: (N,) str, the label's own word (`crack`, `good`); empty where the label is masked. Left out: all empty.
     """
 
     inputs: Any
@@ -28,9 +33,15 @@ class Samples:
     weights: np.ndarray
     groups: np.ndarray
     schema: Any = None
+    label_probability: np.ndarray = field(default=None)
+    kinds: np.ndarray = field(default=None)
 
     def __post_init__(self) -> None:
-        for name in ("labels", "sample_ids", "domains", "weights", "groups"):
+        if self.label_probability is None:
+            object.__setattr__(self, "label_probability", np.full(len(self.labels), np.nan))
+        if self.kinds is None:
+            object.__setattr__(self, "kinds", np.full(len(self.labels), "", dtype=object))
+        for name in ROW_FIELDS:
             if len(getattr(self, name)) != len(self.inputs):
                 raise ValueError(f"{name} has {len(getattr(self, name))} rows, inputs {len(self.inputs)}")
 
@@ -58,6 +69,25 @@ class Samples:
             raise ValueError("some rows are unlabelled; use Samples.labelled() first")
         return self.labels.astype(int)
 
+    @property
+    def target_probability(self) -> np.ndarray:
+        """(N,) of class 1: the graded probability where it is known, else the label as 0 or 1.
+
+        Raises:
+            ValueError: a label is missing.
+        """
+        return np.where(np.isnan(self.label_probability), self.targets, self.label_probability)
+
+    def with_labels(self, labels: np.ndarray) -> Samples:
+        """The same rows with other labels; where a label is taken away, its grade and its word go with it."""
+        is_gone = np.isnan(labels) | (labels != self.labels)
+        return replace(
+            self,
+            labels=labels,
+            label_probability=np.where(is_gone, np.nan, self.label_probability),
+            kinds=np.where(is_gone, "", self.kinds),
+        )
+
     def take(self, rows: np.ndarray | Sequence[int]) -> Samples:
         """The rows by position or by a Boolean mask, in the order given."""
         rows = np.asarray(rows)
@@ -71,11 +101,7 @@ class Samples:
         return replace(
             self,
             inputs=inputs,
-            labels=self.labels[rows],
-            sample_ids=self.sample_ids[rows],
-            domains=self.domains[rows],
-            weights=self.weights[rows],
-            groups=self.groups[rows],
+            **{name: getattr(self, name)[rows] for name in ROW_FIELDS},
         )
 
     def labelled(self) -> Samples:
@@ -108,8 +134,5 @@ def concatenate(parts: Sequence[Samples]) -> Samples:
     return replace(
         first,
         inputs=pd.concat([part.inputs for part in parts], ignore_index=True),
-        **{
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("labels", "sample_ids", "domains", "weights", "groups")
-        },
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ROW_FIELDS},
     )

@@ -16,6 +16,7 @@ from core.params import SplitParams
 
 # `auto` splits by time where nearly every row has one; rows without a time are then training rows.
 MIN_KNOWN_TIME_FRACTION = 0.95
+GIVEN_WORDS = {"training": "train", "validation": "valid", "val": "valid", "dev": "valid", "testing": "test"}
 # scikit-learn's grouped folds weigh every group against every fold: 20 s for 15,000 groups. With this many, drawing
 # groups by their highest label comes as near to the fractions.
 MAX_WEIGHED_GROUPS = 2000
@@ -49,6 +50,10 @@ def split_rows(manifest: pd.DataFrame, params: SplitParams, seed: int, *, has_te
         )
     manifest = manifest.reset_index(drop=True)
     method = _choose_method(manifest, params) if has_test else _choose_timeless(manifest)
+    if method == "given":
+        return _split_as_given(manifest, params, seed)
+    if method == "good_only":
+        return _split_good_only(manifest, params, seed)
     names = np.full(len(manifest), "train", dtype=object)
     report: dict[str, Any] = {"method": method}
     rest = np.arange(len(manifest))
@@ -65,12 +70,62 @@ def split_rows(manifest: pd.DataFrame, params: SplitParams, seed: int, *, has_te
         names[rest[held_out]] = name
         report.update({f"{name}_{key}": value for key, value in details.items()})
         rest = rest[~held_out]
-    report["rows"] = {name: int((names == name).sum()) for name in ("train", "valid", "test")}
+    report["rows"] = _count(names)
     return Split(names=names, method=method, report=report)
+
+
+def _split_as_given(manifest: pd.DataFrame, params: SplitParams, seed: int) -> Split:
+    """The split that came with the data; without validation rows, some are held out of the training rows."""
+    told = manifest["given_split"].astype(object).where(manifest["given_split"].notna(), "train")
+    names = told.astype(str).str.strip().str.lower().replace(GIVEN_WORDS).to_numpy(dtype=object)
+    unknown = sorted(set(names) - {"train", "valid", "test"})
+    if unknown:
+        raise BadInputError(
+            f"The split column holds {', '.join(map(repr, unknown[:5]))}.", repair="Use train, valid and test."
+        )
+    if not (names == "valid").any():
+        rest = np.flatnonzero(names == "train")
+        part = manifest.iloc[rest].reset_index(drop=True)
+        held_out, _ = _hold_out(part, _choose_timeless(part), params.valid_fraction, seed, None)
+        names[rest[held_out]] = "valid"
+    return Split(names=names, method="given", report={"method": "given", "rows": _count(names)})
+
+
+def _split_good_only(manifest: pd.DataFrame, params: SplitParams, seed: int) -> Split:
+    """Train and validation of groups that hold negatives alone; the rest is test, with a share of the good groups."""
+    labels = manifest["label"].to_numpy(dtype=float)
+    has_other = pd.Series(labels != 0).groupby(manifest["group"].to_numpy(dtype=object)).transform("max").to_numpy()
+    names = np.full(len(manifest), "test", dtype=object)
+    good = np.flatnonzero(~has_other)
+    if len(good) < 4:
+        raise BadInputError(
+            f"A good-only split needs groups of good rows alone; {len(good)} such rows are there.",
+            repair="Add good rows, or choose another prepare.split.method.",
+        )
+    rest = good
+    relative = params.valid_fraction / (1 - params.test_fraction)
+    for name, fraction in (("test", params.test_fraction), ("valid", relative)):
+        part = manifest.iloc[rest].reset_index(drop=True)
+        held_out, _ = _hold_out(part, _choose_timeless(part), fraction, seed, None)
+        names[rest[held_out]] = name
+        rest = rest[~held_out]
+    names[rest] = "train"
+    return Split(names=names, method="good_only", report={"method": "good_only", "rows": _count(names)})
+
+
+def _count(names: np.ndarray) -> dict[str, int]:
+    return {name: int((names == name).sum()) for name in ("train", "valid", "test")}
 
 
 def _has_groups(manifest: pd.DataFrame) -> bool:
     return manifest["group"].nunique() < len(manifest)
+
+
+def _has_given(manifest: pd.DataFrame) -> bool:
+    """Whether the data came with a split that has test rows."""
+    return "given_split" in manifest and bool(
+        manifest["given_split"].astype(str).str.lower().str.strip().eq("test").any()
+    )
 
 
 def _num_times(manifest: pd.DataFrame) -> int:
@@ -84,6 +139,13 @@ def _choose_timeless(manifest: pd.DataFrame) -> str:
 
 def _choose_method(manifest: pd.DataFrame, params: SplitParams) -> str:
     """The method asked for, or the strictest one that the rows allow."""
+    if params.method == "given" and not _has_given(manifest):
+        raise BadParamsError(
+            "prepare.split.method is 'given', but the target domain has no split column.",
+            repair="Set `use: split` for a column of its domain.yaml, or choose another method.",
+        )
+    if params.method == "auto" and _has_given(manifest):
+        return "given"
     if params.method == "auto":
         is_timed = manifest["time"].notna().mean() >= MIN_KNOWN_TIME_FRACTION
         if params.test_from is not None or (is_timed and _num_times(manifest) > 1):

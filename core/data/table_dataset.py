@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.data.domain import DomainSpec, read_domain_spec
 from core.data.domain_rows import DomainRows
-from core.data.labels import read_labels
+from core.data.labels import label_word, read_labels
 from core.data.samples import Samples
 from core.data.table_features import (
     as_texts,
@@ -85,6 +85,7 @@ def _read_batch(path: Path, spec: DomainSpec) -> tuple[pd.DataFrame, pd.DataFram
             "time": pd.to_datetime(time, errors="coerce").astype("datetime64[us]"),
         }
     )
+    manifest = manifest.assign(**_annotations(raw, typed.frame, spec, labels))
     return manifest, typed.frame, problems
 
 
@@ -104,6 +105,22 @@ def _labels(raw: pd.DataFrame, spec: DomainSpec) -> tuple[np.ndarray, pd.DataFra
             problems.append((None, name, text, "label neither positive nor negative: unlabelled", count))
     frame = pd.DataFrame(problems, columns=["row", "column", "value", "reason", "count"])
     return labels, frame.astype({"row": "Int64", "value": object, "count": "int64"})
+
+
+def _annotations(
+    raw: pd.DataFrame, typed: pd.DataFrame, spec: DomainSpec, labels: np.ndarray
+) -> dict[str, np.ndarray | pd.Series]:
+    """What else the rows tell of their label: the labellers' grade, the label's word, and the split it came with."""
+    found: dict[str, np.ndarray | pd.Series] = {}
+    if graded := spec.with_use("label_probability"):
+        grades = typed[graded[0].name].to_numpy(dtype=float)
+        found["label_probability"] = np.where(np.isnan(labels) | (grades < 0) | (grades > 1), np.nan, grades)
+    if len(spec.positive) > 1 and spec.label_column in raw:
+        words = _text_of_use(raw, spec, "label").map(label_word, na_action="ignore")
+        found["kind"] = words.where(~np.isnan(labels), "")
+    if spec.with_use("split"):
+        found["given_split"] = _text_of_use(raw, spec, "split")
+    return found
 
 
 def _text_of_use(raw: pd.DataFrame, spec: DomainSpec, use: str) -> pd.Series:
@@ -174,6 +191,10 @@ def open_table_dataset(
         weights=np.ones(len(manifest)),
         groups=manifest["group"].to_numpy(dtype=object),
         schema=schema,
+        label_probability=manifest["label_probability"].to_numpy(dtype=float)
+        if "label_probability" in manifest
+        else None,
+        kinds=manifest["kind"].fillna("").to_numpy(dtype=object) if "kind" in manifest else None,
     )
 
 

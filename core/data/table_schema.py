@@ -11,7 +11,10 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature column. kind: number, category or text. categories: the values known, `order`ed or sorted."""
+    """One feature column. categories: the values known, `order`ed or sorted.
+
+    kind: number, category, text, or image, whose cells are `core.images.image.Image`.
+    """
 
     name: str
     kind: str

@@ -188,4 +188,8 @@ def _to_days(words: pd.Series, date_format: str) -> np.ndarray:
     return parsed.dt.tz_localize(None).to_numpy(dtype="datetime64[us]").copy()
 
 
-TYPERS = {"number": _numbers, "category": _categories, "text": _texts, "date": _dates}
+# A picture's cell names it in the domain's archive; it is decoded by prepare and by predict.
+TYPERS = {"number": _numbers, "category": _categories, "text": _texts, "date": _dates} | {
+    "image": _categories,
+    "mask": _categories,
+}

@@ -70,6 +70,11 @@ class CalibrationBand:
         low, high = np.quantile(curves, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
         return cls(GRID.copy(), np.minimum(low, centre), np.maximum(high, centre), confidence)
 
+    @classmethod
+    def identity(cls, confidence: float = 0.95) -> Self:
+        """The band of no map at all: its width is zero."""
+        return cls(GRID.copy(), GRID.copy(), GRID.copy(), confidence)
+
     def transform(self, raw_positive: np.ndarray, calibrated: np.ndarray | None = None) -> np.ndarray:
         """(N, 2) low and high end for raw positive-class probabilities (N,).
 

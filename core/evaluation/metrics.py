@@ -17,6 +17,7 @@ from core.registry import Registry
 
 WeightedMetric = Callable[[ScoredRows, np.ndarray], np.ndarray]
 NUM_ECE_BINS = 10
+MAX_FALSE_ALARM_FRACTION = 0.05
 SMALLEST_PROBABILITY = np.finfo(float).eps
 
 
@@ -166,6 +167,27 @@ def f1(rows: ScoredRows, weights: np.ndarray) -> np.ndarray:
     is_called = rows.probability.argmax(axis=1) == rows.positive_index
     hits = weights @ (is_called & rows.is_positive)
     return _divide(2 * hits, weights @ is_called.astype(float) + weights @ rows.is_positive.astype(float))
+
+
+@_metric("macro_f1", "Macro F1", needs_both_classes=True)
+def macro_f1(rows: ScoredRows, weights: np.ndarray) -> np.ndarray:
+    """Mean over the classes present of 2 TP / (2 TP + FP + FN), deciding for the most probable class."""
+    called = rows.probability.argmax(axis=1)
+    scores = []
+    for label in np.unique(rows.labels):
+        is_called, is_true = called == label, rows.labels == label
+        total = weights @ is_called.astype(float) + weights @ is_true.astype(float)
+        scores.append(_divide(2 * (weights @ (is_called & is_true)), total))
+    return np.mean(scores, axis=0)
+
+
+@_metric("recall_at_5_percent_false_alarms", "Recall at 5 % false alarms", needs_both_classes=True)
+def recall_at_5_percent_false_alarms(rows: ScoredRows, weights: np.ndarray) -> np.ndarray:
+    """Largest share of positives found by a cut-off that calls at most 5 % of the negatives positive."""
+    positive, negative = (np.cumsum(part[:, ::-1], axis=1) for part in sums_by_score(rows, weights))
+    is_allowed = _divide(negative, negative[:, -1:]) <= MAX_FALSE_ALARM_FRACTION + 1e-12
+    recall = np.where(is_allowed, _divide(positive, positive[:, -1:]), 0.0).max(axis=1)
+    return np.where((negative[:, -1] > 0) & (positive[:, -1] > 0), recall, np.nan)
 
 
 def _mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ class Learner(ABC):
 
     Options: ClassVar[type]
     needs_torch: ClassVar[bool] = False
+    is_one_class: ClassVar[bool] = False  # learns from class 0 alone, and brings its own threshold at 0.5
 
     def __init__(self, options: Mapping[str, Any] | Any | None = None, *, seed: int = 0) -> None:
         if is_dataclass(options) and isinstance(options, self.Options):

@@ -18,9 +18,11 @@ from core.data.table_schema import TableSchema
 from core.errors import MissingArtifactError, VerificationError
 from core.evaluation.calibration import CALIBRATORS
 from core.evaluation.calibration_band import CalibrationBand
+from core.evaluation.conformal import ConformalSets
 from core.explain.occlusion import occlusion_contributions
 from core.explain.typical_values import typical_values
 from core.learners.base import Learner, load_learner, save_learner
+from core.learners.kind_model import KindModel
 from core.params import parse_section
 
 FORMAT = 1
@@ -36,7 +38,7 @@ class ScoringModel:
 
     threshold: positive-class probability (calibrated) from which a case is adverse. typical: feature -> the
     training rows' median or most frequent value, against which reasons are told. provenance: parameters, data
-    hash, versions.
+    hash, versions. conformal: when the model should abstain. kinds: which kind of positive, where labels tell.
     """
 
     learner: Learner
@@ -50,6 +52,8 @@ class ScoringModel:
     options: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     typical: Mapping[str, float | str | None] = field(default_factory=dict)
+    conformal: ConformalSets | None = None
+    kinds: KindModel | None = None
 
     @property
     def positive_index(self) -> int:
@@ -92,6 +96,12 @@ class ScoringModel:
         positive = probability[:, self.positive_index]
         return probability, self.band.transform(raw[:, self.positive_index], positive)
 
+    def abstains(self, probability: np.ndarray) -> np.ndarray:
+        """(N,) bool for calibrated probabilities (N, C): a person should look; never without conformal sets."""
+        if self.conformal is None:
+            return np.zeros(len(probability), dtype=bool)
+        return self.conformal.abstains(probability)
+
     def contributions(self, samples: Samples) -> pd.DataFrame:
         """(N, F) contributions of the schema's features to the log odds of the positive class.
 
@@ -113,6 +123,8 @@ class ScoringModel:
         """
         with replacing_folder(folder) as temporary:
             save_learner(self.learner, temporary / "learner")
+            if self.kinds is not None:
+                self.kinds.save(temporary / "kinds")
             write_json(temporary / MODEL_FILE, self._to_dict())
             for path in _files(temporary):
                 if path.suffix not in PLAIN_SUFFIXES:
@@ -145,6 +157,8 @@ class ScoringModel:
             options=values["options"],
             provenance=values["provenance"],
             typical=values["typical"],
+            conformal=ConformalSets.from_dict(values["conformal"]) if values.get("conformal") else None,
+            kinds=KindModel.load(folder / "kinds"),
         )
 
     def _to_dict(self) -> dict[str, Any]:
@@ -160,6 +174,7 @@ class ScoringModel:
             "band": self.band.to_dict(),
             "schema": self.schema.to_dict(),
             "typical": self.typical,
+            "conformal": self.conformal.to_dict() if self.conformal else None,
             "spec": asdict(self.spec) if self.spec else None,
             "options": self.options,
             "provenance": self.provenance,

@@ -98,6 +98,7 @@ class _Run:
         self.moving = {name: p for group in groups for name, p in group.parameters.items()}
         for parameter in self.moving.values():  # several processes only share what is free when they are joined
             parameter.requires_grad_(True)
+        self.bare_model, self.saved_names = model, frozenset(model.state_dict())
         self.model, self.optimizer = self.accelerator.prepare(model, make_optimizer(groups, options))
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
@@ -140,7 +141,7 @@ class _Run:
         return row
 
     def finish(self) -> LoopResult:
-        """The best epoch's weights back in the model, unwrapped and on the CPU."""
+        """The best epoch's weights and batch statistics back in the model, unwrapped and on the CPU."""
         self.accelerator.end_training()
         model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self._load_moving(self.best)
@@ -163,12 +164,12 @@ class _Run:
         """History, best weights, trackers, checkpoint, and a line that tells how long is left."""
         self.history.append(row)
         if self.task.validate is None or self._best_epoch() == row["epoch"]:
-            self.best = {name: parameter.detach().cpu().clone() for name, parameter in self.moving.items()}
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self._state().items()}
         values = {name: value for name, value in row.items() if name != "epoch"}
         self.accelerator.log(values, step=row["epoch"])
         if self.checkpoint_folder is not None and self.accelerator.is_main_process:
             state = {"fingerprint": self._fingerprint(), "history": self.history}
-            sections = {"model": self.moving, "best": self.best}
+            sections = {"model": self._state(), "best": self.best}
             save_checkpoint(self.checkpoint_folder, sections, self.optimizer, state)
         seconds_left = row["seconds"] * (self.options.epochs - len(self.history))
         metric = f", {self.task.metric} {row[self.task.metric]:.4f}" if self.task.metric in row else ""
@@ -207,10 +208,15 @@ class _Run:
         self.say(f"resumed after epoch {len(self.history)}/{self.options.epochs}")
 
     def _load_moving(self, tensors: Mapping[str, Tensor]) -> None:
-        """Copy tensors into the parameters of the same names."""
+        """Copy tensors into the parameters and buffers of the same names."""
         with torch.no_grad():
-            for name, parameter in self.moving.items():
-                parameter.copy_(tensors[name])
+            for name, tensor in self._state().items():
+                tensor.copy_(tensors[name])
+
+    def _state(self) -> dict[str, Tensor]:
+        """What a run changes: the parameters that move, and all buffers that a saved model has."""
+        buffers = dict(self.bare_model.named_buffers())  # looked up each time: to move a model replaces its buffers
+        return {**self.moving, **{name: buffer for name, buffer in buffers.items() if name in self.saved_names}}
 
 
 def soft_cross_entropy(logits: Tensor, target_probability: Tensor, weights: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from core.evaluation.intervals import Interval
 from core.evaluation.ledger_plot import plot_ledger
 from core.evaluation.metrics import METRICS
 from core.evaluation.plots import plot_calibration, plot_roc
+from core.evaluation.release import FOUR_FIFTHS
 from core.learners.scoring_model import ScoringModel
 from core.params import VerticalParams
 from core.reporting.sections import Section
@@ -62,7 +63,7 @@ class RunFacts:
         if not ratios:
             return "No protected attribute is declared for this domain, so none was examined."
         worst = min(ratios, key=ratios.get)
-        held = "met" if ratios[worst] >= 0.8 else "NOT met"
+        held = "met" if ratios[worst] >= FOUR_FIFTHS else "NOT met"
         use = "are features" if self.params.prepare.use_protected else "are excluded from the features"
         return (
             f"Protected attributes ({', '.join(ratios)}) {use}. Four-fifths rule on favourable decisions {held}: "

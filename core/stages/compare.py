@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_file, write_json, write_table
@@ -56,6 +57,7 @@ def compare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
         confidence=params.compare.confidence,
         num_bootstrap=params.compare.num_bootstrap,
         seed=seed,
+        groups=test.groups if len(np.unique(test.groups.astype(str))) < len(test) else None,
     )
     ledger["target_domain"] = params.prepare.target_domain
     ledger["source_domains"] = list(params.prepare.source_domains)

@@ -13,13 +13,15 @@ from ruamel.yaml import YAML
 from core.artifacts import replacing_file
 from core.stages import STAGES
 
+# What of a vertical's package a stage imports beside its dataset.
+OWN_MODULES = {"evaluate": ("evaluation",), "export": ("export",), "report": ("report",)}
+
 
 def stage_dependencies(root: Path, stage: str) -> list[str]:
     """Files of `core/` that the stage and the verticals' dataset modules import, directly or not, lazily or not."""
     queue = [root / "core/stages/__main__.py", root / f"core/stages/{stage}.py"]
     queue += sorted(root.glob("verticals/*/dataset.py"))
-    if stage == "report":
-        queue += sorted(root.glob("verticals/*/report.py"))
+    queue += [path for name in OWN_MODULES.get(stage, ()) for path in sorted(root.glob(f"verticals/*/{name}.py"))]
     seen: set[Path] = set()
     while queue:
         path = queue.pop()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from core.artifacts import Artifacts, write_json, write_table
+from core.artifacts import Artifacts, replacing_folder, write_json, write_table
 from core.data.prepared import open_prepared, read_manifest
 from core.data.samples import Samples
 from core.evaluation.calibration import calibration_table
@@ -33,7 +36,7 @@ def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *
     write_table(artifacts.path("evaluate", "predictions.parquet"), predictions)
 
     metrics = _metrics_with_intervals(test, probability, vertical, params, seed=seed)
-    attributes = _slice_attributes(opened["test"], params, artifacts, vertical)
+    attributes = _slice_attributes(opened["test"], artifacts)
     attributes = attributes.loc[opened["test"].is_labelled].reset_index(drop=True)
     slices = slice_table(
         test.targets,
@@ -45,8 +48,9 @@ def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *
         num_bootstrap=params.evaluate.num_bootstrap,
         seed=seed,
     )
-    fairness = fairness_table(is_positive, positive >= model.threshold, attributes)
-    proxies = protected_proxies(test.inputs, attributes, test.schema) if len(attributes.columns) else {}
+    protected = attributes[[name for name in attributes if name in model.spec.protected]]
+    fairness = fairness_table(is_positive, positive >= model.threshold, protected)
+    proxies = protected_proxies(test.inputs, protected, test.schema) if len(protected.columns) else {}
     valid_positive = model.predict_probability(opened["valid"])[:, vertical.positive_index]
     write_json(
         artifacts.path("evaluate", "metrics.json"),
@@ -61,6 +65,7 @@ def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *
         },
     )
     write_json(artifacts.path("evaluate", "fairness.json"), {"fairness": fairness, "proxies": proxies})
+    _write_evidence(model, opened, probability, vertical, params, artifacts, seed=seed)
     for name, table in {
         "roc": roc_table(is_positive, positive),
         "precision_recall": precision_recall_table(is_positive, positive),
@@ -72,6 +77,48 @@ def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *
         "slices": slices,
     }.items():
         write_table(artifacts.path("evaluate", f"{name}.csv"), table)
+
+
+@dataclass(frozen=True)
+class EvaluationFacts:
+    """What a vertical's `evaluate_more` gets.
+
+    valid, test: labelled rows; levels are set on valid, test is only measured. probability: (N, 2) calibrated, of test.
+    read_masks: sample ids -> {sample id: (S, S) uint8 mask} of the target's rows.
+    """
+
+    model: ScoringModel
+    valid: Samples
+    test: Samples
+    probability: np.ndarray
+    vertical: Vertical
+    params: VerticalParams
+    read_masks: Callable[[Sequence[str]], dict[str, np.ndarray]]
+    seed: int
+
+
+def _write_evidence(
+    model: ScoringModel,
+    opened: dict[str, Samples],
+    probability: np.ndarray,
+    vertical: Vertical,
+    params: VerticalParams,
+    artifacts: Artifacts,
+    *,
+    seed: int,
+) -> None:
+    """`evidence/` with what the vertical adds; a folder with an empty evidence.json where it adds nothing."""
+
+    def masks(sample_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        from core.images.store import read_masks
+
+        return read_masks(artifacts.path("prepare", "columns"), params.prepare.target_domain, sample_ids)
+
+    valid, test = opened["valid"].labelled(), opened["test"].labelled()
+    facts = EvaluationFacts(model, valid, test, probability, vertical, params, masks, seed)
+    with replacing_folder(artifacts.path("evaluate", "evidence")) as folder:
+        more = vertical.evaluate_more(facts, folder) if vertical.evaluate_more is not None else {}
+        write_json(folder / "evidence.json", more)
 
 
 def _predictions(model: ScoringModel, test: Samples, vertical: Vertical) -> pd.DataFrame:
@@ -107,7 +154,7 @@ def _metrics_with_intervals(
     return result
 
 
-def _slice_attributes(test: Samples, params: VerticalParams, artifacts: Artifacts, vertical: Vertical) -> pd.DataFrame:
+def _slice_attributes(test: Samples, artifacts: Artifacts) -> pd.DataFrame:
     """Raw attribute columns to slice by, row by row with `test`: those in params, else the protected ones."""
     manifest = read_manifest(artifacts)
     names = [c for c in manifest.columns if c.startswith("slice_")]

@@ -22,10 +22,16 @@ from core.vertical import Vertical
 def export(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, seed: int) -> None:
     """Write `files/` (scorecard.<dialect>.sql, scorecard.json, points.csv) and `export_metrics.json`.
 
-    Where the model is no scorecard itself, one is fitted on the same training rows as its plain companion.
+    Where the model is no scorecard itself, one is fitted on the same training rows as its plain companion. A vertical
+    with an export of its own (pictures: ONNX) writes its files instead.
     """
     model = ScoringModel.load(artifacts.require("train", "model"))
     opened = open_prepared(vertical, params, artifacts, splits=("train", "valid", "test"))
+    if vertical.export is not None:
+        with replacing_folder(artifacts.path("export", "files")) as folder:
+            metrics = vertical.export(model, opened, params, folder)
+        write_json(artifacts.path("export", "export_metrics.json"), metrics)
+        return
     test = opened["test"]
     card = model.learner if isinstance(model.learner, Scorecard) else None
     is_companion = card is None

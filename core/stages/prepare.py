@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_folder, write_json, write_table
-from core.data.domain import DomainSpec
+from core.data.domain import ColumnSpec, DomainSpec
 from core.data.domain_rows import DomainRows
 from core.data.label_budget import mask_labels
 from core.data.leakage import Suspect, find_suspects, refuse_after_outcome
-from core.data.manifest import MANIFEST_COLUMNS, SLICE_PREFIX, check_manifest
+from core.data.manifest import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, SLICE_PREFIX, check_manifest
 from core.data.prepared import specs_to_plain
 from core.data.quality import (
     describe_columns,
@@ -27,10 +27,31 @@ from core.data.quality import (
 from core.data.splits import Split, split_rows
 from core.data.table_features import feature_columns
 from core.errors import BadInputError, BadParamsError, MissingArtifactError, did_you_mean
+from core.images.spec import ImageSpec
 from core.params import VerticalParams
 from core.vertical import Vertical
 
+MAX_SLICE_VALUES = 12
 PROBLEM_COLUMNS = ["domain", "batch", "row", "column", "value", "reason", "count"]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one domain, still in its archive."""
+
+    domain_folder: Path
+    spec: DomainSpec
+    rows: DomainRows
+
+    def write(self, folder: Path) -> None:
+        """Decode and fit every picture and every mask, once."""
+        from core.images.store import write_masks, write_pixels
+
+        write_pixels(folder, self.domain_folder, self.spec, list(self.rows.columns[self.spec.image_column.name]))
+        masks = [column.name for column in self.spec.with_use("annotation") if column.kind == "mask"]
+        if masks:
+            cells = list(self.rows.columns[masks[0]])
+            write_masks(folder, self.domain_folder, self.spec, cells, list(self.rows.manifest["sample_id"]))
 
 
 def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, seed: int, data_folder: Path) -> None:
@@ -60,7 +81,9 @@ def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
     )
     of_domain = {name: manifest[manifest["domain"] == name].reset_index(drop=True) for name in rows}
     suspects = [s for name in rows for s in find_suspects(rows[name].spec, of_domain[name], rows[name].columns)]
-    specs = {name: _effective_spec(rows[name].spec, params, suspects, target) for name in rows}
+    target_image = rows[target].spec.image_column
+    image = params.prepare.image or (target_image.image if target_image is not None else None)
+    specs = {name: _effective_spec(rows[name].spec, params, suspects, target, image) for name in rows}
     columns = {name: rows[name].columns[[c.name for c in feature_columns(specs[name])]] for name in rows}
     samples = vertical.open_dataset(manifest, columns, specs, target, use_protected=params.prepare.use_protected)
     problems = pd.concat([domain.problems.assign(domain=name) for name, domain in rows.items()], ignore_index=True)[
@@ -87,7 +110,12 @@ def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
         "translation": describe_translation(specs, target, use_protected=params.prepare.use_protected),
         "shift": describe_shift(samples, manifest["split"].to_numpy(), target),
     }
-    _write(artifacts, manifest, columns, specs, report, problems)
+    pictures = {
+        name: Pictures(data_folder / vertical.name / name, specs[name], rows[name])
+        for name in rows
+        if specs[name].image_column is not None
+    }
+    _write(artifacts, manifest, columns, specs, report, problems, pictures)
     _tell(report, told)
 
 
@@ -105,9 +133,13 @@ def _build_manifest(
     for name, domain in rows.items():
         part = domain.manifest.assign(split=splits[name].names)
         if name == target:
-            _check_target_splits(part, target)
+            trained = part.loc[part["split"] != "test", "label"].dropna()
+            is_good_only = domain.spec.image_column is not None and len(trained) > 0 and bool((trained == 0).all())
+            _check_target_splits(part, target, is_good_only=is_good_only)
         parts.append(mask_labels(part, params.prepare.label_budget if name == target else None, seed))
-    manifest = pd.concat(parts, ignore_index=True)[list(MANIFEST_COLUMNS)]
+    manifest = pd.concat(parts, ignore_index=True)
+    told = [name for name in OPTIONAL_COLUMNS if name in manifest and name != "given_split"]
+    manifest = manifest[[*MANIFEST_COLUMNS, *told]]
     for column in slices:
         values = rows[target].columns[column].reset_index(drop=True)
         manifest[f"{SLICE_PREFIX}{column}"] = values.reindex(range(len(manifest)))
@@ -153,7 +185,7 @@ def _check_labels(rows: DomainRows, vertical: Vertical) -> None:
             f"Domain '{name}' has {len(rows)} rows and not one label.",
             repair=f"Check `positive` and `negative` in its domain.yaml against column '{rows.spec.label_column}'.",
         )
-    if len(counts) < 2:
+    if len(counts) < 2 and not (rows.spec.image_column is not None and counts.index[0] == 0):
         only = vertical.classes[int(counts.index[0])]
         raise BadInputError(
             f"All {int(counts.iloc[0])} labelled rows of domain '{name}' are of one class ('{only}').",
@@ -161,9 +193,9 @@ def _check_labels(rows: DomainRows, vertical: Vertical) -> None:
         )
 
 
-def _check_target_splits(manifest: pd.DataFrame, target: str) -> None:
-    """Both classes among the test rows, and among those that train."""
-    for names in (("test",), ("train", "valid")):
+def _check_target_splits(manifest: pd.DataFrame, target: str, *, is_good_only: bool) -> None:
+    """Both classes among the test rows, and, unless good rows are all that is trained on, among those that train."""
+    for names in (("test",), *(() if is_good_only else (("train", "valid"),))):
         labels = manifest.loc[manifest["split"].isin(names), "label"].dropna()
         if labels.nunique() < 2:
             raise BadInputError(
@@ -190,12 +222,26 @@ def _slice_columns(rows: DomainRows, params: VerticalParams) -> list[str]:
             f"evaluate.slices: '{rows.spec.label_column}' is the label.", repair="Slice by another column."
         )
     return list(params.evaluate.slices) or [
-        c.name for c in rows.spec.columns if c.is_protected and not c.is_after_outcome and c.use != "label"
+        c.name
+        for c in rows.spec.columns
+        if (c.is_protected and not c.is_after_outcome and c.use != "label") or _describes_picture(c, rows)
     ]
 
 
-def _effective_spec(spec: DomainSpec, params: VerticalParams, suspects: list[Suspect], target: str) -> DomainSpec:
-    """The domain with `ignore` as the use of every feature that is taken out: nobody has to deliver it any more."""
+def _describes_picture(column: ColumnSpec, rows: DomainRows) -> bool:
+    """Whether a column tells pictures apart into a few kinds (exposure, cell type): no feature, but a slice."""
+    if rows.spec.image_column is None or column.use != "ignore" or column.kind != "category":
+        return False
+    return 2 <= rows.columns[column.name].nunique() <= MAX_SLICE_VALUES
+
+
+def _effective_spec(
+    spec: DomainSpec, params: VerticalParams, suspects: list[Suspect], target: str, image: ImageSpec | None
+) -> DomainSpec:
+    """The domain with `ignore` as the use of every feature that is taken out: nobody has to deliver it any more.
+
+    Pictures of all domains are fitted as params say, or else as the target's domain.yaml does.
+    """
     dropped = set(params.prepare.drop_columns) if spec.name == target else set()
     kept = {
         column.name
@@ -203,13 +249,12 @@ def _effective_spec(spec: DomainSpec, params: VerticalParams, suspects: list[Sus
     }
     if params.prepare.drop_suspects:
         kept -= {s.column for s in suspects if s.domain == spec.name and s.is_strong}
-    return replace(
-        spec,
-        columns=tuple(
-            replace(column, use="ignore") if column.use == "feature" and column.name not in kept else column
-            for column in spec.columns
-        ),
+    columns = (
+        replace(column, use="ignore") if column.use == "feature" and column.name not in kept else column
+        for column in spec.columns
     )
+    columns = (replace(column, image=image) if column.kind == "image" else column for column in columns)
+    return replace(spec, columns=tuple(columns))
 
 
 def _describe_budget(manifest: pd.DataFrame, params: VerticalParams) -> dict[str, Any]:
@@ -224,7 +269,8 @@ def _describe_budget(manifest: pd.DataFrame, params: VerticalParams) -> dict[str
 def _folder_sha256(folder: Path) -> str:
     """One checksum of domain.yaml and all batches, names included."""
     digest = hashlib.sha256()
-    for path in [folder / "domain.yaml", *sorted((folder / "rows").rglob("*"))]:
+    raw = sorted((folder / "rows").rglob("*")) + sorted((folder / "images").rglob("*"))
+    for path in [folder / "domain.yaml", *raw]:
         if path.is_file():
             digest.update(path.relative_to(folder).as_posix().encode())
             with path.open("rb") as file:
@@ -239,11 +285,14 @@ def _write(
     specs: dict[str, DomainSpec],
     report: dict[str, Any],
     problems: pd.DataFrame,
+    pictures: dict[str, Pictures],
 ) -> None:
     """Each file whole or not at all; the manifest, which the others belong to, last."""
     with replacing_folder(artifacts.path("prepare", "columns")) as folder:
         for name, frame in columns.items():
             frame.to_parquet(folder / f"columns_{name}.parquet", index=False)
+        for found in pictures.values():
+            found.write(folder)
     write_json(artifacts.path("prepare", "specs.json"), specs_to_plain(specs))
     write_json(artifacts.path("prepare", "data_report.json"), report)
     write_table(artifacts.path("prepare", "problems.csv"), problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +18,12 @@ from core.data.prepared import open_prepared, read_specs
 from core.data.samples import Samples
 from core.evaluation.calibration import CALIBRATORS
 from core.evaluation.calibration_band import CalibrationBand
+from core.evaluation.conformal import ConformalSets
 from core.evaluation.metrics import METRICS
 from core.evaluation.thresholds import cheapest_threshold
 from core.learners import LEARNERS
 from core.learners.base import Learner
+from core.learners.kind_model import KindModel
 from core.learners.scoring_model import ScoringModel
 from core.learners.trackers import log_final_metrics, tracked_options
 from core.params import TrainParams, VerticalParams
@@ -44,8 +46,11 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
     log_folder = artifacts.root.parent / "dvclive" / vertical.name  # not a stage output: a log of runs, unversioned
     learner = fit_transfer(params.train, opened, seed=seed, log_folder=log_folder)
     fit_seconds = time.perf_counter() - started
-    tuning, tuning_domain = _calibration_rows(opened)
+    tuning, tuning_domain = _calibration_rows(opened, is_one_class=learner.is_one_class)
     model = calibrate(learner, tuning, vertical, params, seed=seed)
+    if not learner.is_one_class:
+        kinds = KindModel.fit(learner_maker(params.train, params.train.learner, seed=seed), opened["train"])
+        model = replace(model, kinds=kinds)
     model = model.with_context(
         spec=read_specs(artifacts)[params.prepare.target_domain],
         train=opened["train"],
@@ -97,8 +102,10 @@ def make_transfer(params: TrainParams, name: str) -> Transfer:
     return transfer(candidates=params.candidates) if name == "auto" else transfer()
 
 
-def _calibration_rows(opened: dict[str, Samples]) -> tuple[Samples, str]:
+def _calibration_rows(opened: dict[str, Samples], *, is_one_class: bool) -> tuple[Samples, str]:
     """Labelled validation rows of the target, or of the source where the target has too few labels."""
+    if is_one_class:
+        return opened["valid"].labelled(), "target"
     for key in ("valid", "source_valid"):
         rows = opened[key].labelled()
         if len(rows) >= MIN_CALIBRATION_ROWS and len(np.unique(rows.targets)) > 1:
@@ -110,7 +117,20 @@ def _calibration_rows(opened: dict[str, Samples]) -> tuple[Samples, str]:
 def calibrate(
     learner: Learner, tuning: Samples, vertical: Vertical, params: VerticalParams, *, seed: int
 ) -> ScoringModel:
-    """Calibration map, its band and the cheapest threshold, all from the validation rows alone."""
+    """Calibration map, its band, the cheapest threshold and the conformal sets, all from the validation rows alone.
+
+    A one-class learner has set its threshold from good rows and is left as it is.
+    """
+    if learner.is_one_class:
+        return ScoringModel(
+            learner=learner,
+            calibrator=CALIBRATORS["none"]().fit(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])),
+            band=CalibrationBand.identity(params.evaluate.confidence),
+            threshold=0.5,
+            schema=tuning.schema,
+            classes=vertical.classes,
+            positive_class=vertical.positive_class,
+        )
     raw = learner.predict_probability(tuning)
     calibrator = CALIBRATORS[params.train.calibration]().fit(raw, tuning.targets)
     band = CalibrationBand.fit(
@@ -136,6 +156,9 @@ def calibrate(
         schema=tuning.schema,
         classes=vertical.classes,
         positive_class=vertical.positive_class,
+        conformal=ConformalSets.fit(
+            calibrator.transform(raw), tuning.targets, error_rate=params.train.conformal_error_rate
+        ),
     )
 
 
@@ -151,8 +174,11 @@ def _write_metrics(
 ) -> dict[str, float]:
     """What was chosen and how it does on validation, which is returned; the curves where the learner kept them."""
     probability = model.predict_probability(tuning)
+    has_both = len(np.unique(tuning.targets)) > 1
     valid = {
-        name: METRICS[name].function(tuning.targets, probability, vertical.positive_index) for name in vertical.metrics
+        name: METRICS[name].function(tuning.targets, probability, vertical.positive_index)
+        for name in vertical.metrics
+        if has_both or not METRICS[name].needs_both_classes
     }
     write_json(
         artifacts.path("train", "train_metrics.json"),

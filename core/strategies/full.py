@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-from pydantic.dataclasses import dataclass
-
-from core.params import STRICT
 from core.strategies.base import (
     STRATEGIES,
+    LayerDecayOptions,
     ParameterGroup,
     Strategy,
     TransferableModel,
     set_trainable,
     stage_groups,
 )
-
-
-@dataclass(frozen=True, config=STRICT)
-class FullOptions:
-    """layer_decay: learning rate of a stage as a multiple of that of the stage above it; 1 = the same for all."""
-
-    layer_decay: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
 @STRATEGIES.register("full")
@@ -31,7 +21,7 @@ class Full(Strategy):
     with the head as the topmost layer.
     """
 
-    Options = FullOptions
+    Options = LayerDecayOptions
 
     def prepare(self, model: TransferableModel) -> list[ParameterGroup]:
         """Free all; the head's group first, then the stages from the output side on."""

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from core.params import STRICT
 from core.strategies.base import (
     STRATEGIES,
+    LayerDecayOptions,
     ParameterGroup,
     Strategy,
     TransferableModel,
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, config=STRICT)
-class L2SpOptions:
+class L2SpOptions(LayerDecayOptions):
     """strength: weight of the pull to the pretrained weights. head_strength: of the head's pull to zero."""
 
     strength: float = Field(default=0.01, ge=0.0)
     head_strength: float = Field(default=0.01, ge=0.0)
-    layer_decay: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
 @STRATEGIES.register("l2_sp")
@@ -43,8 +43,12 @@ class L2Sp(Strategy):
         """Free all and remember where the backbone started."""
         set_trainable(model, is_trainable=True)
         self._model = model
-        self._start = [parameter.detach().clone() for parameter in model.backbone.parameters()]
+        self.restart()
         return stage_groups(model, layer_decay=self.options.layer_decay)
+
+    def restart(self) -> None:
+        """Pull to the present weights from now on."""
+        self._start = [parameter.detach().clone() for parameter in self._model.backbone.parameters()]
 
     def penalty(self) -> Tensor:
         """The price of the present weights."""

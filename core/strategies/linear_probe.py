@@ -20,4 +20,5 @@ class LinearProbe(Strategy):
         """Freeze the backbone; one group, the head."""
         set_trainable(model.backbone, is_trainable=False)
         set_trainable(model.head, is_trainable=True)
+        self.frozen_stages = len(model.backbone.stages())
         return [ParameterGroup(named_parameters_of(model, model.head))]

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from core.params import STRICT
 from core.strategies.base import (
     STRATEGIES,
+    LayerDecayOptions,
     ParameterGroup,
     Strategy,
     TransferableModel,
@@ -17,11 +18,10 @@ from core.strategies.base import (
 
 
 @dataclass(frozen=True, config=STRICT)
-class LpFtOptions:
+class LpFtOptions(LayerDecayOptions):
     """head_epochs: epochs in which only the head moves. layer_decay: as in `full`, afterwards."""
 
     head_epochs: int = Field(default=1, ge=1)
-    layer_decay: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
 @STRATEGIES.register("lp_ft")

@@ -5,6 +5,8 @@ Tables have no backbone whose weights could move, so what moves here are rows, b
 
 # Importing a module files its transfer in TRANSFERS.
 from core.transfers import (  # noqa: F401
+    aligned,
+    anomaly_guided,
     auto,
     continued_pretraining,
     continued_training,

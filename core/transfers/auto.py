@@ -232,7 +232,7 @@ class Auto(Transfer):
             for _, held_rows in inner_folds(target, self.num_folds, seed=task.seed + repeat):
                 labels = task.target.labels.copy()
                 labels[positions[held_rows]] = np.nan  # held-out rows stay, as unlabelled ones
-                fold_task = replace(task, target=replace(task.target, labels=labels), valid=None)
+                fold_task = replace(task, target=task.target.with_labels(labels), valid=None)
                 held = target.take(held_rows)
                 fitted = [transfer.fit(fold_task) for transfer in transfers.values()]
                 logits.append(np.column_stack([logits_of(learner, held) for learner in fitted]))

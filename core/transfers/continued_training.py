@@ -35,7 +35,7 @@ class ContinuedTraining(Transfer):
         if not can_continue(learner):
             raise BadParamsError(
                 f"Learner '{LEARNERS.name_of(type(learner))}' cannot be trained on from a source model.",
-                repair="Choose boosted_trees or logistic_regression, or another transfer.",
+                repair="Choose boosted_trees, logistic_regression, image_probe, image_classifier, or another transfer.",
             )
         if isinstance(learner, Blend):
             return self._continue_blend(task, source, learner)

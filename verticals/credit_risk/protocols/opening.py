@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.artifacts import write_json
 from core.data.domain import DomainSpec
 from core.data.samples import Samples
 from core.errors import MissingArtifactError
+from core.reporting.protocol_result import write_protocol_result
 from verticals.credit_risk.dataset import open_dataset, read_domain
 
 FOLDER = "credit_risk"
@@ -73,15 +72,5 @@ def refit_schema(samples: Samples, train_rows: np.ndarray) -> Samples:
 
 def write_result(root: Path, protocol: str, result: Mapping[str, Any]) -> Path:
     """`verticals/credit_risk/results/<protocol>.json` with the command and the versions beside the figures."""
-    path = root / "verticals" / FOLDER / "results" / f"{protocol}.json"
-    packages = ("numpy", "scikit-learn", "xgboost", "optbinning", "torch", "transformers")
-    write_json(
-        path,
-        {
-            "protocol": protocol,
-            "command": f"crossdomain compare credit_risk --protocol {protocol}",
-            **result,
-            "versions": {name: importlib.metadata.version(name) for name in packages},
-        },
-    )
-    return path
+    packages = ("xgboost", "optbinning", "transformers")
+    return write_protocol_result(root, FOLDER, protocol, result, packages)

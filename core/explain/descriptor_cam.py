@@ -1,0 +1,57 @@
+"""Where the evidence of a descriptor head lies: the log-odds' gradient by each cell of the maps it was pooled from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, relu
+
+from core.data.samples import Samples
+from core.images.image import images_of, stack_pixels
+
+BATCH_SIZE = 8
+ROOT_FLOOR = 1e-3  # below it the square root is taken as straight: its slope at zero is infinite
+
+
+def descriptor_activation(learner: Any, samples: Samples) -> np.ndarray:
+    """(N, S, S) float32 >= 0: evidence for class 1 in log-odds, what a picture of such cells alone would give.
+
+    learner: a fitted image_probe. Sum over stages of relu(sum_k (A_k - mean A_k) dz / dA_k) on the picture's side,
+    A a stage's map, z the head's log-odds as a straight line through the picture's own descriptor.
+
+    Source: Draelos & Carin 2020, "Use HiResCAM instead of Grad-CAM", equation 5, for pooled statistics of several maps.
+    """
+    from core.learners.image_descriptors import channels_after
+
+    options, backbone = learner.options, learner.backbone_
+    slopes = torch.from_numpy(np.asarray(learner.descriptor_slopes(samples), dtype=np.float32))
+    sizes = [len(options.statistics) * channels for channels in channels_after(backbone, options.stages)]
+    images, found = images_of(samples), []
+    for start in range(0, len(images), BATCH_SIZE):
+        pixels = stack_pixels(images[start : start + BATCH_SIZE])
+        with torch.no_grad():
+            maps = backbone.maps(backbone.normalise(pixels), options.stages)
+        parts = slopes[start : start + BATCH_SIZE].split(sizes, dim=1)
+        heat = [_of_stage(of_stage, part, options, pixels.shape[1]) for of_stage, part in zip(maps, parts, strict=True)]
+        found.append(torch.stack(heat).sum(dim=0).numpy())
+    return np.concatenate(found) if found else np.zeros((0, 1, 1), dtype=np.float32)
+
+
+def _of_stage(maps: Tensor, slopes: Tensor, options: Any, size_px: int) -> Tensor:
+    """(N, S, S) of one stage's maps (N, C, h, w) and the log-odds' slopes by its statistics (N, P)."""
+    from core.learners.image_descriptors import pooled_statistics
+
+    cells = maps.detach().flatten(2).clone().requires_grad_(True)
+    with torch.enable_grad():
+        pooled = pooled_statistics(cells, options.statistics, top_fraction=options.top_fraction)
+        if options.use_signed_root:
+            size = pooled.abs().clamp(min=ROOT_FLOOR)
+            pooled = torch.where(pooled.abs() > ROOT_FLOOR, pooled.sign() * size.sqrt(), pooled / ROOT_FLOOR**0.5)
+        (gradients,) = torch.autograd.grad((pooled * slopes).sum(), cells)
+    cells = cells.detach()
+    evidence = ((cells - cells.mean(dim=2, keepdim=True)) * torch.nan_to_num(gradients)).sum(dim=1)
+    heat = relu(evidence).unflatten(1, maps.shape[-2:]) * cells.shape[2]
+    return interpolate(heat[:, None], size=(size_px, size_px), mode="bilinear", align_corners=False)[:, 0]

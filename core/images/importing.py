@@ -1,0 +1,211 @@
+"""Take in pictures as a domain, or as a further batch of one. Nothing is dropped in silence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from core.data.declarations import Declarations, check_time
+from core.data.domain import DomainSpec, read_domain_spec, write_domain_spec
+from core.data.domain_folder import add_batch, batch_path, check_name, create_domain_folder, sha256_of
+from core.data.importing import ImportReport
+from core.data.typing_rows import check_columns
+from core.errors import BadInputError
+from core.images.archive import archive_path, write_archive
+from core.images.checking import PictureCheck, check_pictures, print_progress
+from core.images.import_notes import check_notes, label_notes, new_column_notes
+from core.images.layouts import Layout, Listing, find_pictures
+from core.images.picture_columns import (
+    IMAGE,
+    PictureColumns,
+    choose_columns,
+    column_specs,
+    extended_words,
+    label_words,
+)
+from core.images.picture_rows import check_new_keys, kept_rows, known_pictures, read_files, with_clean_paths
+from core.images.spec import ImageSpec
+from core.images.unpacking import unpacked
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How `import_images` was called: the words for the classes, the batch, and the square that learners will see."""
+
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    batch: str
+    colour: Literal["grey", "rgb"] | None
+    size_px: int | None
+    fit: Literal["squash", "pad"] | None
+    date: str | None
+
+
+def import_images(
+    path: Path,
+    data_folder: Path,
+    vertical: str,
+    domain: str,
+    *,
+    label: str | None = None,
+    positive: str | Sequence[str] | None = None,
+    negative: str | Sequence[str] | None = None,
+    group: str | None = None,
+    split: str | None = None,
+    mask: str | None = None,
+    time: str | None = None,
+    key: str | None = None,
+    file: str | None = None,
+    label_probability: str | None = None,
+    protected: Sequence[str] = (),
+    after_outcome: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    layout: Layout = "auto",
+    batch: str = "initial",
+    colour: Literal["grey", "rgb"] | None = None,
+    size_px: int | None = None,
+    fit: Literal["squash", "pad"] | None = None,
+    date: str | None = None,
+    report: Callable[[str], None] = print_progress,
+) -> ImportReport:
+    """Write `data_folder/vertical/domain/` from pictures on disk; a known domain gets a further batch.
+
+    path: a folder with `labels.csv`, the list itself, class folders, `train/good` with `test/<defect>` and
+    `ground_truth/`, or a zip or tar of one of these. Columns are named by `label` (default `label`), `file` (default
+    `file`, paths relative to the list), `mask` (default `mask` where there is one), `group`, `split`, `time`, `key`;
+    the others are kept to slice by. Labels in `negative` (default: the usual words for good) are good, those in
+    `positive` (default: the rest) defects. `colour`: default by the pictures.
+
+    Raises:
+        BadInputError: the list or a declaration is wrong, the batch is there already, no picture is left, all are
+            the same, or none is good.
+        MissingArtifactError: there is no such path.
+    """
+    path, folder = Path(path), Path(data_folder) / vertical / domain
+    check_name(domain, "domain")
+    check_name(batch, "batch")
+    if batch_path(folder, batch).exists():
+        raise BadInputError(
+            f"Domain '{domain}' has a batch '{batch}' already; it is not overwritten.",
+            repair="Name the new one with --batch NAME, or choose another domain name.",
+        )
+    declared = Declarations(
+        label=label,
+        time=time,
+        group=group,
+        key=key,
+        protected=tuple(protected),
+        after_outcome=tuple(after_outcome),
+        drop=tuple(drop),
+    )
+    wanted = PictureColumns(declared, mask=mask, split=split, label_probability=label_probability)
+    options = ImportOptions(_words(positive), _words(negative), batch, colour, size_px, fit, date)
+    with unpacked(path) as root:
+        listing = find_pictures(root, layout, file_column=file)
+        return _import_listing(path, listing, folder, wanted, options, report)
+
+
+def _words(words: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(map(str, words or ()))
+
+
+def _import_listing(
+    path: Path,
+    listing: Listing,
+    folder: Path,
+    wanted: PictureColumns,
+    options: ImportOptions,
+    report: Callable[[str], None],
+) -> ImportReport:
+    """Check the pictures, then write rows and archive."""
+    known = read_domain_spec(folder) if (folder / "domain.yaml").exists() else None
+    if known is not None and known.image_column is None:
+        raise BadInputError(f"Domain '{known.name}' is a table.", repair="Choose another domain name.")
+    columns, notes = choose_columns(listing, wanted, known)
+    frame = with_clean_paths(listing, columns)
+    declared = columns.declared
+    if known is None:  # wrong words are told before thousands of pictures are read
+        words = _first_words(frame, declared.label, options)
+    else:
+        spec, word_notes = known, []
+        if declared.label is not None:
+            spec, word_notes = extended_words(known, frame[declared.label], options.positive, options.negative)
+        notes += [*word_notes, *new_column_notes(frame, known)]
+    check = check_pictures(
+        frame[IMAGE],
+        frame[columns.mask] if columns.mask else None,
+        frame[declared.label] if declared.label else None,
+        listing.table.lines,
+        listing.root,
+        known=known_pictures(folder, known),
+        report=report,
+    )
+    kept, quarantined = kept_rows(frame, listing, columns, check, options.batch)
+    if known is None:
+        spec = _new_spec(kept, folder, columns, words, check, options)
+        notes += words[2]
+        if declared.time is not None:
+            notes += check_time(kept[declared.time], spec.column(declared.time))
+    elif declared.key is not None:
+        check_new_keys(kept, declared.key, folder)
+    class_notes, num_unlabelled = label_notes(kept, spec, is_first=known is None)
+    notes = [*listing.table.notes, *notes, *check_notes(check, frame, listing, columns), *class_notes]
+    num_left_out = len(frame) - len(kept) + len(listing.table.problems)
+    digest = sha256_of(path) if path.is_file() else _digest_of(check)
+    entry = {"name": options.batch, "file": path.name, "sha256": digest, "rows": len(kept)}
+    entry |= {"quarantined": num_left_out} | ({"date": options.date} if options.date else {})
+
+    def write_pictures(new: Path) -> None:
+        write_archive(archive_path(new, options.batch), read_files(kept, columns, check, options.batch))
+
+    if known is None:
+        spec = replace(spec, sha256=digest, source=path.name)
+        create_domain_folder(folder, spec, kept, quarantined, entry, write_more=write_pictures)
+    else:
+        if spec != known:
+            write_domain_spec(folder, spec)
+        add_batch(folder, kept, quarantined, entry, write_more=write_pictures)
+    return ImportReport(len(kept), num_left_out, tuple(dict.fromkeys(notes)), folder, num_unlabelled)
+
+
+def _first_words(
+    frame: pd.DataFrame, label: str | None, options: ImportOptions
+) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    if label is not None:
+        return label_words(frame[label], options.positive, options.negative)
+    if options.positive or options.negative:
+        raise BadInputError("--positive or --negative is given, but there is no label.", repair="Say --label COLUMN.")
+    return (), (), []
+
+
+def _new_spec(
+    kept: pd.DataFrame,
+    folder: Path,
+    columns: PictureColumns,
+    words: tuple[tuple[str, ...], tuple[str, ...], list[str]],
+    check: PictureCheck,
+    options: ImportOptions,
+) -> DomainSpec:
+    """A first domain.yaml."""
+    check_columns(kept.columns, [IMAGE], where="the list of pictures")
+    told = {"size_px": options.size_px, "fit": options.fit}
+    colour = options.colour or ("rgb" if check.num_colour else "grey")
+    image = ImageSpec(colour=colour, **{name: value for name, value in told.items() if value is not None})
+    return DomainSpec(
+        name=folder.name,
+        vertical=folder.parent.name,
+        columns=column_specs(kept, columns, image),
+        positive=words[0],
+        negative=words[1],
+    )
+
+
+def _digest_of(check: PictureCheck) -> str:
+    """One digest over the files that were looked at: names and contents, in sorted order."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(check.sha256.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,86 @@
+"""How the results of D1 to D4 are shown; see core/reporting/result_tables.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.reporting.result_tables import Result, ResultTable, difference, figure, ledger_table, markdown_table
+
+D2_SHORT = ("source_only", "target_only", "pooled", "aligned", "anomaly_guided")
+
+
+def d1_table(result: Result) -> str:
+    """Methods on the random split, with accuracy."""
+    accuracy = result["accuracy"]
+    rows = [
+        [
+            row["method"],
+            figure(row, "mean"),
+            figure(accuracy[row["method"]], "accuracy"),
+            difference(row),
+            row["verdict"],
+        ]
+        for row in result["ledger"]["entries"]
+    ]
+    head = ["method", "AUC [95 %]", "accuracy [95 %]", f"against {result['ledger']['baseline']}", "verdict"]
+    return markdown_table(head, rows)
+
+
+def d1g_table(result: Result) -> str:
+    """Methods on folds of whole blocks, and the same on contiguous and random folds."""
+    rows = []
+    for kind in ("blocks", "contiguous", "random"):
+        more = result[kind]["methods"]
+        for row in result[kind]["ledger"]["entries"]:
+            told = more[row["method"]]
+            rows.append(
+                [kind, row["method"], figure(row, "mean"), f"{told['mean_fold_auc']:.4f}", figure(told, "accuracy"),
+                 difference(row), row["verdict"]]
+            )  # fmt: skip
+    baseline = result["blocks"]["ledger"]["baseline"]
+    head = [
+        "folds",
+        "method",
+        "pooled AUC [95 %]",
+        "mean of folds",
+        "accuracy [95 %]",
+        f"against {baseline}",
+        "verdict",
+    ]
+    return markdown_table(head, rows)
+
+
+def d2_table(result: Result, shown: tuple[str, ...] = ()) -> str:
+    """Both directions, without labels and with fifty."""
+    parts = []
+    for key, told in (("elpv_mono_to_elpv_poly", "mono to poly"), ("elpv_poly_to_elpv_mono", "poly to mono")):
+        ledger = result[key]["ledger"]
+        entries = [row for row in ledger["entries"] if not shown or row["method"] in shown]
+        parts.append(f"{told}:\n\n{ledger_table(entries, ledger['baseline'])}")
+    return "\n\n".join(parts)
+
+
+def d3_table(result: Result) -> str:
+    """Few labels."""
+    return ledger_table(result["ledger"]["entries"], result["ledger"]["baseline"])
+
+
+def d4_table(result: Result) -> str:
+    """Good-only and supervised."""
+    from verticals.defect_detection.protocols.d4 import result_rows
+
+    head, rows = result_rows(result)
+    return markdown_table(head, rows)
+
+
+TABLES: Mapping[str, ResultTable] = {
+    "d1g": ResultTable("D1g. Solar cells, 5 folds, whole module blocks held out: the headline", d1g_table),
+    "d1": ResultTable("D1. Solar cells, the literature's random split (leaks: modules stand on both sides)", d1_table),
+    "d2": ResultTable(
+        "D2. One cell type to the other, without target labels and with fifty; whole blocks",
+        d2_table,
+        short=lambda result: d2_table(result, D2_SHORT),
+    ),
+    "d3": ResultTable("D3. Few labels of D1's training part, five draws", d3_table, is_in_readme=False),
+    "d4": ResultTable("D4. Magnetic tiles, split by tile", d4_table),
+}

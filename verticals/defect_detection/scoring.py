@@ -1,0 +1,150 @@
+"""A picture file's bytes in, scored columns out: the one path of folders, archives and single pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.artifacts import read_json
+from core.data.samples import Samples
+from core.errors import VerificationError
+from core.images.decoding import decode
+from core.images.fitting import fit, placement
+from core.images.image import Image, images_of
+from core.images.spec import ImageSpec
+from core.learners.scoring_model import ScoringModel
+
+DEFECTIVE, GOOD, LOOK = "defective", "good", "look"  # look: a person should
+NATURAL_LEVEL = 0.5  # of heat maps, where nothing was calibrated
+PROBABILITY_DECIMALS = 6
+EVIDENCE = Path("evaluate") / "evidence" / "evidence.json"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """columns: name -> (N,) values. heat: (H, S, S) float32 maps of the pictures `heat_rows` (H,)."""
+
+    columns: Mapping[str, np.ndarray]
+    heat: np.ndarray
+    heat_rows: np.ndarray
+
+
+class DefectScorer:
+    """A loaded scoring model with everything that is made once, not once for each picture.
+
+    level: of heat maps, 0..1, from which a pixel counts as defective.
+
+    Raises:
+        VerificationError: the model does not say how its pictures are fitted.
+    """
+
+    def __init__(self, model: ScoringModel, *, level: float = NATURAL_LEVEL) -> None:
+        names = model.schema.names("image")
+        if model.spec is None or model.spec.image_column is None or len(names) != 1:
+            raise VerificationError(
+                "The scoring model does not say how its pictures are fitted (no domain spec with one image column).",
+                repair="Save it with `with_context(...)`, as the train stage does.",
+            )
+        self.model, self.level = model, level
+        self.image_spec = model.spec.image_column.image or ImageSpec()
+        self.image_name = names[0]
+        self.kind_words = model.kinds.words if model.kinds is not None else ()
+
+    @property
+    def picture_bytes(self) -> int:
+        """Of one fitted picture in memory."""
+        return self.image_spec.side_px**2 * (1 if self.image_spec.colour == "grey" else 3)
+
+    def read(self, raw: bytes) -> Image:
+        """A file's bytes as the learner's picture, decoded and fitted as prepare does.
+
+        Raises:
+            BadImage: no sound still picture; `reason` says why.
+        """
+        pixels = decode(raw)
+        return Image.of_pixels(fit(pixels, self.image_spec), height_px=pixels.shape[0], width_px=pixels.shape[1])
+
+    def samples_of(self, images: Sequence[Image], names: Sequence[str] | None = None) -> Samples:
+        """Unlabelled samples in the model's schema."""
+        ids = np.array(names if names is not None else [f"picture/{row}" for row in range(len(images))], dtype=object)
+        return Samples(
+            inputs=pd.DataFrame({self.image_name: pd.Series(list(images), dtype=object)}),
+            labels=np.full(len(ids), np.nan),
+            sample_ids=ids,
+            domains=np.full(len(ids), self.model.spec.name, dtype=object),
+            weights=np.ones(len(ids)),
+            groups=ids,
+            schema=self.model.schema,
+        )
+
+    def score(self, samples: Samples, *, use_heat_maps: bool = True, is_every_map: bool = False) -> Scored:
+        """Columns of N >= 1 pictures; heat maps of those that are not `good`, or of all where `is_every_map`.
+
+        probability: of a defect. probability_<word>: P(defect) * P(kind | defect). decision: see `decide`.
+        abstain: the model cannot tell. defect_area: fraction of the picture (without padding) at or above the level, 0
+        where the decision is `good`; not there without heat maps. seconds: mean of these pictures, fitting apart.
+        """
+        started = time.perf_counter()
+        probability = self.model.predict_probability(samples)
+        positive = probability[:, self.model.positive_index]
+        abstains = self.model.abstains(probability)
+        columns = {"probability": positive.round(PROBABILITY_DECIMALS)}
+        if self.model.kinds is not None:
+            of_kind = positive[:, None] * self.model.kinds.predict(samples)
+            for place, word in enumerate(self.kind_words):
+                columns[f"probability_{word}"] = of_kind[:, place].round(PROBABILITY_DECIMALS)
+        columns["decision"] = decide(positive, self.model.threshold, abstains)
+        heat_rows = np.zeros(0, dtype=int)
+        heat = np.zeros((0, 1, 1), dtype=np.float32)
+        if use_heat_maps:
+            heat_rows = np.flatnonzero(is_every_map | (columns["decision"] != GOOD))
+            heat = self.heat_maps(samples.take(heat_rows))
+            columns["defect_area"] = self._areas(columns["decision"], samples, heat, heat_rows)
+        columns["abstain"] = abstains
+        columns["seconds"] = np.full(len(samples), (time.perf_counter() - started) / max(len(samples), 1)).round(6)
+        return Scored(columns, heat, heat_rows)
+
+    def heat_maps(self, samples: Samples) -> np.ndarray:
+        """(N, S, S) float32 in 0..1."""
+        from core.explain.heat_maps import heat_maps
+
+        if not len(samples):
+            return np.zeros((0, self.image_spec.side_px, self.image_spec.side_px), dtype=np.float32)
+        return heat_maps(self.model.learner, samples)
+
+    def _areas(self, decisions: np.ndarray, samples: Samples, heat: np.ndarray, heat_rows: np.ndarray) -> np.ndarray:
+        """(N,) defect area fractions."""
+        areas, images = np.zeros(len(samples)), images_of(samples)
+        for of_map, row in enumerate(heat_rows):
+            if decisions[row] != GOOD:
+                areas[row] = area_fraction(heat[of_map], self.level, images[row], self.image_spec)
+        return areas.round(PROBABILITY_DECIMALS)
+
+
+def decide(positive: np.ndarray, threshold: float, abstains: np.ndarray) -> np.ndarray:
+    """(N,) `defective` from the threshold upwards, else `good`; `look` where the model abstains."""
+    decisions = np.where(positive >= threshold, DEFECTIVE, GOOD).astype(object)
+    decisions[abstains] = LOOK
+    return decisions
+
+
+def area_fraction(heat: np.ndarray, level: float, image: Image, spec: ImageSpec) -> float:
+    """Share of the picture's own pixels, its padding left out, whose heat (S, S) is at or above the level."""
+    top, left, height, width = placement(image.height_px, image.width_px, spec)
+    return float((heat[top : top + height, left : left + width] >= level).mean())
+
+
+def calibrated_level(model: ScoringModel, model_folder: Path) -> float:
+    """The heat-map level that evaluate calibrated for this very model beside `model_folder`, else 0.5."""
+    path = Path(model_folder).resolve().parent.parent / EVIDENCE
+    if not path.exists():
+        return NATURAL_LEVEL
+    found = read_json(path).get("localisation", {})
+    is_this_model = found.get("of_threshold") == model.threshold
+    level = found.get("level")
+    return float(level) if is_this_model and level is not None else NATURAL_LEVEL
