@@ -79,20 +79,21 @@ def test_run_export_scores_as_the_learner_does(project):
 
 
 def test_second_repro_does_nothing(project):
-    assert "Running stage" not in call(project, "dvc", "repro")
+    assert "Running stage" not in call(project, "dvc", "repro", "report@credit_risk")
 
 
 def test_changed_report_parameter_reruns_the_report_only(project):
     output = call(project, "dvc", "repro", "--dry", "report@credit_risk")
     assert "Running stage" not in output
     call(project, "core.cli", "run", "credit_risk", "--set", "report.organisation=Bank", "--to", "prepare")
-    output = call(project, "dvc", "repro", "--dry")
+    output = call(project, "dvc", "repro", "--dry", "report@credit_risk")
     assert "Running stage 'report@credit_risk'" in output
     assert "Stage 'train@credit_risk' didn't change" in output
 
 
 def test_dvc_shows_metrics_and_plots(project):
-    shown = json.loads(call(project, "dvc", "metrics", "show", "--json"))
+    metrics = "artifacts/credit_risk/evaluate/metrics.json"
+    shown = json.loads(call(project, "dvc", "metrics", "show", "--json", metrics))
     assert any("evaluate/metrics.json" in name for name in shown[""]["data"])
     call(project, "dvc", "metrics", "diff")
     call(project, "dvc", "plots", "show")

@@ -26,7 +26,7 @@ Example: crossdomain run credit_risk
 
 Example: crossdomain run credit_risk --source lending_club --target my_bank --set prepare.label_budget=200
 
-The choice is written to params.yaml; afterwards plain `dvc repro` does the same.
+The choice is written to params.yaml; afterwards `dvc repro report@VERTICAL` does the same.
 """
 
 

@@ -46,7 +46,10 @@ class ProbeLogits(nn.Module):
         """The mean descriptor over the views, placed, compared with landmarks, weighed."""
         views = range(num_views(self.options.views))
         described = [self._describe(_view(pixels, self.options.views, view)) for view in views]
-        places = (torch.stack(described).double().mean(dim=0) - self.centre) / self.scale
+        mean = torch.stack(described).double().mean(dim=0)
+        if self.options.use_signed_root:
+            mean = mean.sign() * mean.abs().sqrt()
+        places = (mean - self.centre) / self.scale
         if self.rotation is not None:
             places = places @ self.rotation
         if self.has_unit_length:
@@ -59,23 +62,17 @@ class ProbeLogits(nn.Module):
 
     def _describe(self, pixels: Tensor) -> Tensor:
         """(N, P) pooled statistics of one view; all tiles of a picture are one area."""
+        from core.learners.image_descriptors import pooled_statistics
+
         tiles, num_each = _tiles(pixels, self.options.num_tiles), self.options.num_tiles**2
         pooled = []
         for maps in self.backbone.maps(_normalise(self.backbone, tiles), self.options.stages):
             area = maps.flatten(2)
             if num_each > 1:
                 area = area.reshape(-1, num_each, *area.shape[1:]).transpose(1, 2).flatten(2)
-            pooled += [self._pool(area, statistic) for statistic in self.options.statistics]
+            told = self.options
+            pooled.append(pooled_statistics(area, told.statistics, top_fraction=told.top_fraction))
         return torch.cat(pooled, dim=1)
-
-    def _pool(self, area: Tensor, statistic: str) -> Tensor:
-        """(N, C) of (N, C, L); a trace hands sizes out as tensors, which `pooled_statistics` cannot round."""
-        from core.learners.image_descriptors import pooled_statistics
-
-        if statistic != "top":
-            return pooled_statistics(area, (statistic,))
-        num_top = max(1, round(self.options.top_fraction * int(area.shape[2])))
-        return area.topk(num_top, dim=2).values.mean(dim=2)
 
 
 class ClassifierLogits(nn.Module):

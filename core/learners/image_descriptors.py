@@ -126,7 +126,7 @@ def pooled_statistics(maps: Tensor, statistics: Sequence[str], *, top_fraction: 
             moment = (maps - maps.mean(dim=2, keepdim=True)).pow(3).mean(dim=2)
             found.append(moment.sign() * moment.abs().pow(1 / 3))
         else:
-            num_top = max(1, round(top_fraction * maps.shape[2]))
+            num_top = max(1, round(top_fraction * int(maps.shape[2])))  # a trace hands sizes out as tensors
             extreme = maps.topk(num_top, dim=2, largest=statistic == "top", sorted=False).values
             found.append(extreme.mean(dim=2))
     return torch.cat(found, dim=1)

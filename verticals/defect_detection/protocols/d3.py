@@ -26,7 +26,10 @@ CHOSEN = {
     "last_layer_logistic": METHODS["last_layer_logistic"],
     "multi_stage": METHODS["multi_stage"],
     "multi_stage_soft": METHODS["multi_stage_soft"],
-    "multi_stage_logistic": ("image_probe", {**MULTI_STAGE, "head": "logistic", "use_soft_labels": True}),
+    "multi_stage_logistic": (
+        "image_probe",
+        {**MULTI_STAGE, "head": "logistic", "use_soft_labels": True, "strength": 1000.0},
+    ),
 }
 
 

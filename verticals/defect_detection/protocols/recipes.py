@@ -24,7 +24,7 @@ MULTI_STAGE = {
     "use_signed_root": True,
     "head": "rbf",
     "kernel_width": 1.0,
-    "strength": 0.3,
+    "strength": 0.1,
 }
 # The last four stages and the head, on kept activations of the fifth; the slow depthwise weights stay.
 TAIL = {
