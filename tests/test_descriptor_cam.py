@@ -59,8 +59,8 @@ def test_descriptor_map_of_a_mean_equals_the_formula(fitted):
         for channel in range(maps.shape[1]):
             values = maps[row, channel]
             wanted[row] += (values - values.mean()) * slopes[row, channel] / num_cells
-    found = descriptor_activation(learner, few)
-    wanted = np.maximum(wanted, 0) * num_cells
+    found = descriptor_activation(learner, few, smoothing_fraction=0.0)
+    wanted = np.maximum(wanted, 0) * num_cells / 64
     side = found.shape[1] // maps.shape[2]
     assert np.abs(found).max() > 0
     centres = found[:, side // 2 - 1 :: side, side // 2 - 1 :: side]

@@ -6,21 +6,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torch.nn.functional import interpolate, relu
+from torch.nn.functional import interpolate
 
 from core.data.samples import Samples
 from core.images.image import images_of, stack_pixels
 
 BATCH_SIZE = 8
-ROOT_FLOOR = 1e-3  # below it the square root is taken as straight: its slope at zero is infinite
+REGION_FRACTION = 1 / 64  # of the picture: a region of so much is what the evidence is told for
+SMOOTHING_FRACTION = 1 / 40  # of the side; single cells of many channels are noise
+ROOT_FLOOR = 1e-2  # below it the square root is taken as straight: its slope at zero is infinite
 
 
-def descriptor_activation(learner: Any, samples: Samples) -> np.ndarray:
-    """(N, S, S) float32 >= 0: evidence for class 1 in log-odds, what a picture of such cells alone would give.
+def descriptor_activation(
+    learner: Any, samples: Samples, *, smoothing_fraction: float = SMOOTHING_FRACTION
+) -> np.ndarray:
+    """(N, S, S) float32 >= 0: evidence for class 1 in log-odds, that of a region of 1/64 of the picture like this one.
 
-    learner: a fitted image_probe. Sum over stages of relu(sum_k (A_k - mean A_k) dz / dA_k) on the picture's side,
-    A a stage's map, z the head's log-odds as a straight line through the picture's own descriptor.
+    learner: a fitted image_probe. Sum over stages of sum_k (A_k - mean A_k) dz / dA_k on the picture's side, A a
+    stage's map, z the head's log-odds as a straight line through the picture's own descriptor; smoothed, and evidence
+    against the class cut off at zero, last, so that stages and neighbours may contradict each other.
 
     Source: Draelos & Carin 2020, "Use HiResCAM instead of Grad-CAM", equation 5, for pooled statistics of several maps.
     """
@@ -36,7 +42,9 @@ def descriptor_activation(learner: Any, samples: Samples) -> np.ndarray:
             maps = backbone.maps(backbone.normalise(pixels), options.stages)
         parts = slopes[start : start + BATCH_SIZE].split(sizes, dim=1)
         heat = [_of_stage(of_stage, part, options, pixels.shape[1]) for of_stage, part in zip(maps, parts, strict=True)]
-        found.append(torch.stack(heat).sum(dim=0).numpy())
+        signed = torch.stack(heat).sum(dim=0).numpy() * REGION_FRACTION
+        sigma = smoothing_fraction * pixels.shape[1]
+        found.append(np.maximum(gaussian_filter(signed, (0, sigma, sigma)), 0.0).astype(np.float32))
     return np.concatenate(found) if found else np.zeros((0, 1, 1), dtype=np.float32)
 
 
@@ -53,5 +61,5 @@ def _of_stage(maps: Tensor, slopes: Tensor, options: Any, size_px: int) -> Tenso
         (gradients,) = torch.autograd.grad((pooled * slopes).sum(), cells)
     cells = cells.detach()
     evidence = ((cells - cells.mean(dim=2, keepdim=True)) * torch.nan_to_num(gradients)).sum(dim=1)
-    heat = relu(evidence).unflatten(1, maps.shape[-2:]) * cells.shape[2]
+    heat = evidence.unflatten(1, maps.shape[-2:]) * cells.shape[2]
     return interpolate(heat[:, None], size=(size_px, size_px), mode="bilinear", align_corners=False)[:, 0]
