@@ -44,7 +44,9 @@ def test_result_files_have_their_command_and_intervals(vertical):
         assert result["protocol"] in load_vertical(vertical).protocols
         assert re.search(r"\d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", table.table(result))
         assert not table.is_in_readme or result["command"] in README
-    assert {result["protocol"] for _, result in found} == set(load_vertical(vertical).protocols)
+    measured = {result["protocol"] for _, result in found}
+    for protocol in set(load_vertical(vertical).protocols) - measured:  # nothing is passed over in silence
+        assert f"{protocol.upper()} is not measured" in README
 
 
 def test_markdown_table_has_a_line_for_each_row():
@@ -70,3 +72,11 @@ def test_readme_speed_is_that_of_the_benchmark():
     assert f"A million applications in {million['seconds']:.0f} s" in README
     assert f"{speed['record']['p50_ms']:.0f} ms at the median, {speed['record']['p95_ms']:.0f} ms" in README
     assert f"`{speed['command'].split(' --')[0]}`" in README
+
+
+def test_readme_gains_of_the_cells_are_those_of_the_ledger():
+    entries = read_json(ROOT / "verticals/defect_detection/results/ledger_elpv_poly.json")["entries"]
+    rows = [row for row in entries if row["method"] == "continued_training"]
+    told = [f"{row['difference']:+.2f}" for row in rows]
+    assert ", ".join(told[:3]) + f" and {told[3]} AUC" in README
+    assert all(row["difference_low"] > 0 for row in rows)
