@@ -80,3 +80,9 @@ def test_readme_gains_of_the_cells_are_those_of_the_ledger():
     told = [f"{row['difference']:+.2f}" for row in rows]
     assert ", ".join(told[:3]) + f" and {told[3]} AUC" in README
     assert all(row["difference_low"] > 0 for row in rows)
+
+
+def test_readme_speed_of_pictures_is_that_of_the_benchmark():
+    speed = read_json(ROOT / "verticals/defect_detection/results/s2.json")
+    assert f"{speed['times_as_fast']:.1f}\ntimes as fast as PyTorch eager" in README
+    assert f"{speed['largest_difference']:.1e}" in README
