@@ -185,7 +185,7 @@ def test_import_of_an_archive_equals_that_of_its_folder(tmp_path, kind):
     pd.testing.assert_frame_equal(rows_of(take_in(path, tmp_path)), rows_of(take_in(folder, tmp_path, domain="plain")))
 
 
-@pytest.mark.parametrize("name", ["../evil.png", "/tmp/evil.png", "a/../../evil.png", "..\\evil.png"])
+@pytest.mark.parametrize("name", ["../evil.png", "/evil.png", "a/../../evil.png", "..\\evil.png"])
 def test_import_of_an_archive_that_leaves_its_folder_is_refused(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr(name, picture(0))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.data.domain import DomainSpec
 from core.data.samples import Samples
 from core.errors import MissingArtifactError
 from core.images.spec import ImageSpec
@@ -32,10 +33,7 @@ def open_lines(root: Path, names: Sequence[str], spec: ImageSpec, *, report: Cal
                 repair="`crossdomain fetch defect_detection` brings the demo lines, `crossdomain import` your own.",
             )
         domain = read_domain(folder)
-        fitted = replace(
-            domain.spec,
-            columns=tuple(replace(c, image=spec) if c.kind == "image" else c for c in domain.spec.columns),
-        )
+        fitted = _fitted_to(domain.spec, spec)
         image_name = fitted.image_column.name
         with tempfile.TemporaryDirectory() as temporary:
             write_pixels(Path(temporary), folder, fitted, list(domain.columns[image_name]), say=report)
@@ -56,9 +54,7 @@ def masks_of(root: Path, name: str, spec: ImageSpec, samples: Samples) -> np.nda
     """(N, S, S) uint8 masks of the rows; zero where a row has none."""
     folder = Path(root) / "data" / "defect_detection" / name
     domain = read_domain(folder)
-    fitted = replace(
-        domain.spec, columns=tuple(replace(c, image=spec) if c.kind == "image" else c for c in domain.spec.columns)
-    )
+    fitted = _fitted_to(domain.spec, spec)
     column = next(c.name for c in fitted.with_use("annotation") if c.kind == "mask")
     place = {sample_id: row for row, sample_id in enumerate(samples.sample_ids)}
     found = np.zeros((len(samples), spec.side_px, spec.side_px), dtype=np.uint8)
@@ -71,3 +67,9 @@ def masks_of(root: Path, name: str, spec: ImageSpec, samples: Samples) -> np.nda
         if sample_id in place:
             found[place[sample_id]] = mask
     return found
+
+
+def _fitted_to(domain: DomainSpec, spec: ImageSpec) -> DomainSpec:
+    """The domain with its pictures fitted as told."""
+    columns = (replace(column, image=spec) if column.kind == "image" else column for column in domain.columns)
+    return replace(domain, columns=tuple(columns))
