@@ -9,16 +9,16 @@ from small_defect_model import blob_samples, make_defect_model
 
 from core.artifacts import to_plain
 from core.params import VerticalParams, parse_section
-from core.stages.evaluate import EvaluationFacts
-from verticals.defect_detection.evaluation import (
+from core.pictures.evidence import (
     abstention,
-    evaluate_more,
     kind_confusion,
-    recall_at_false_rejects,
+    recall_at_false_alarms,
     recall_by_kind,
 )
-from verticals.defect_detection.localising import LocatedRows, calibrate_level, choose_rows, localise
-from verticals.defect_detection.showing import choose_examples
+from core.pictures.examples import choose_examples
+from core.pictures.localising import LocatedRows, calibrate_level, choose_rows, localise
+from core.stages.evaluate import EvaluationFacts
+from verticals.defect_detection.evaluation import evaluate_more
 
 
 class SmallVertical:
@@ -86,22 +86,22 @@ def test_abstention_counts_errors_of_the_rest(facts):
     small = with_scores(facts, [0.9, 0.3, 0.35, 0.5, 0.1, 0.2])  # threshold 0.4: rows 1, 2 escape, row 3 rejected
     found = abstention(small, np.array([False, True, False, True, False, False]))
     assert found["rate"] == pytest.approx(2 / 6)
-    assert found["rate_defective"] == pytest.approx(1 / 3) and found["rate_good"] == pytest.approx(1 / 3)
+    assert found["rate_positive"] == pytest.approx(1 / 3) and found["rate_negative"] == pytest.approx(1 / 3)
     assert found["error_all"] == pytest.approx(3 / 6) and found["error_rest"] == pytest.approx(1 / 4)
     assert (found["escapes_all"], found["escapes_rest"]) == (2, 1)
 
 
-def test_recall_at_false_rejects_against_plain_counts():
+def test_recall_at_false_alarms_against_plain_counts():
     generator = np.random.default_rng(0)
-    is_defective = generator.random(400) < 0.4
-    score = np.round(generator.normal(is_defective * 1.0), 1)  # with ties
-    table = recall_at_false_rejects(is_defective, score)
+    is_positive = generator.random(400) < 0.4
+    score = np.round(generator.normal(is_positive * 1.0), 1)  # with ties
+    table = recall_at_false_alarms(is_positive, score)
     for row in table.itertuples():
         best = 0.0
         for threshold in [*np.unique(score), np.inf]:
             called = score >= threshold
-            if called[~is_defective].mean() <= row.false_reject_fraction:
-                best = max(best, called[is_defective].mean())
+            if called[~is_positive].mean() <= row.false_alarm_fraction:
+                best = max(best, called[is_positive].mean())
         assert row.recall == pytest.approx(best)
         assert row.low < row.recall < row.high
 
@@ -109,7 +109,7 @@ def test_recall_at_false_rejects_against_plain_counts():
 def test_recall_by_kind_counts_each_kind(facts):
     kinds = ["dark", "dark", "bright", "good", "good", "good"]
     table = recall_by_kind(with_scores(facts, [0.9, 0.1, 0.7, 0.9, 0.1, 0.1], kinds=kinds)).set_index("kind")
-    assert table["defects"].to_dict() == {"bright": 1, "dark": 2}
+    assert table["positives"].to_dict() == {"bright": 1, "dark": 2}
     assert table["recall"].to_dict() == {"bright": 1.0, "dark": 0.5}
     assert (table["low"] <= table["recall"]).all() and (table["recall"] <= table["high"]).all()
 
@@ -136,13 +136,13 @@ def planted(num=6, size=20):
     masks[: num // 2, 4:8, 4:10] = True
     maps = np.where(masks, 0.7, 0.2).astype(np.float32)
     maps[:, 15, 15] = 0.6
-    is_defective = np.arange(num) < num // 2
-    return maps, masks, is_defective, [f"s{row}" for row in range(num)]
+    is_positive = np.arange(num) < num // 2
+    return maps, masks, is_positive, [f"s{row}" for row in range(num)]
 
 
 def test_level_of_masks_is_the_one_of_best_overlap():
-    maps, masks, is_defective, names = planted()
-    level, how = calibrate_level(LocatedRows.of(maps, is_defective, names, dict(zip(names, masks, strict=True))))
+    maps, masks, is_positive, names = planted()
+    level, how = calibrate_level(LocatedRows.of(maps, is_positive, names, dict(zip(names, masks, strict=True))))
     assert level == pytest.approx(0.7) and "overlap" in how
 
 
@@ -156,14 +156,14 @@ def test_level_without_masks_is_what_few_good_pictures_reach():
 
 
 def test_localisation_leaves_out_defects_whose_mask_is_not_known():
-    maps, masks, is_defective, names = planted()
+    maps, masks, is_positive, names = planted()
     maps[2] = 0.0  # a miss, but nobody drew its mask
     known = dict(zip(names[:2], masks[:2], strict=True))
-    found = localise(LocatedRows.of(maps, is_defective, names, known), 0.65)
+    found = localise(LocatedRows.of(maps, is_positive, names, known), 0.65)
     assert found["iou"] == 1.0 and found["pixel_auroc"] == pytest.approx(1.0) and found["peak_in_mask"] == 1.0
     assert found["rows_with_mask"] == 2
-    assert found["defective_with_a_hot_pixel"] == pytest.approx(2 / 3) and found["good_with_a_hot_pixel"] == 0.0
-    assert localise(LocatedRows.of(maps, is_defective, names, {}), 0.65)["iou"] is None
+    assert found["positive_with_a_hot_pixel"] == pytest.approx(2 / 3) and found["negative_with_a_hot_pixel"] == 0.0
+    assert localise(LocatedRows.of(maps, is_positive, names, {}), 0.65)["iou"] is None
 
 
 def test_large_maps_are_measured_on_fewer_pixels():
@@ -211,7 +211,7 @@ def test_report_has_a_section_for_each_question(facts, tmp_path):
     sections = {section.title: section for section in report_sections(run)}
     assert list(sections) == [
         "What does it look at?", "Where is the defect?", "Which defects are found?", "When should a person look?",
-        "What if the line changes?", "Which way is recommended?",
+        "What if the pictures change?", "Which way is recommended?",
     ]  # fmt: skip
     assert "Good only" in sections["Which way is recommended?"].text
     assert all(address.startswith("data:image/png") for s in sections.values() for _, address in s.images)

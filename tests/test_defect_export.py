@@ -12,8 +12,8 @@ from core.evaluation.calibration import CALIBRATORS
 from core.images.image import images_of, stack_pixels
 from core.images.onnx_export import write_onnx
 from core.params import VerticalParams, parse_section
-from verticals.defect_detection import export as exporting
-from verticals.defect_detection.export import (
+from core.pictures import onnx_files as exporting
+from core.pictures.onnx_files import (
     build_module,
     eager_score,
     export_model,

@@ -14,19 +14,19 @@ from core.artifacts import write_json
 from core.errors import BadInputError, MissingArtifactError, VerificationError
 from core.images.image import images_of
 from core.learners.scoring_model import ScoringModel
-from verticals.defect_detection.inputs import input_files
-from verticals.defect_detection.predict import predict_files, predict_picture
-from verticals.defect_detection.scoring import (
-    DEFECTIVE,
-    GOOD,
-    LOOK,
-    DefectScorer,
+from core.pictures.input_files import input_files
+from core.pictures.predicting import predict_files, predict_picture
+from core.pictures.scorer import (
+    PictureScorer,
     area_fraction,
     calibrated_level,
     decide,
 )
+from core.pictures.words import PictureWords
 
 NUM = 12
+
+GOOD, DEFECTIVE, LOOK = "good", "defective", "look"
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_error_leaves_the_old_output(pictures, model_folder, tmp_path, monkeypat
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(DefectScorer, "score", stop)
+    monkeypatch.setattr(PictureScorer, "score", stop)
     with pytest.raises(KeyboardInterrupt):
         predict_files(pictures, output, model_folder)
     assert output.read_text() == "old"
@@ -203,13 +203,13 @@ def test_output_that_is_the_input_is_refused(pictures, model_folder):
 
 def test_one_picture_is_scored_as_in_a_folder(pictures, model_folder, test_rows):
     model = ScoringModel.load(model_folder)
-    found = predict_picture(DefectScorer(model), (pictures / name_of(3)).read_bytes())
+    found = predict_picture(PictureScorer(model), (pictures / name_of(3)).read_bytes())
     assert found["probability"] == pytest.approx(model.predict_probability(test_rows.take([3]))[0, 1], abs=1e-5)
     assert found["heat_map"].shape == (SIZE_PX, SIZE_PX)
 
 
 def test_decide_prefers_a_person_where_the_model_abstains():
-    found = decide(np.array([0.1, 0.4, 0.9, 0.9]), 0.4, np.array([False, False, False, True]))
+    found = decide(np.array([0.1, 0.4, 0.9, 0.9]), 0.4, np.array([False, False, False, True]), PictureWords())
     assert found.tolist() == [GOOD, DEFECTIVE, DEFECTIVE, LOOK]
 
 
@@ -245,6 +245,6 @@ def test_model_without_a_picture_spec_is_refused(model_folder):
 
     model = ScoringModel.load(model_folder)
     with pytest.raises(VerificationError):
-        DefectScorer(replace(model, spec=None))
+        PictureScorer(replace(model, spec=None))
     with pytest.raises(VerificationError):
-        DefectScorer(replace(model, spec=replace(SPEC, columns=SPEC.columns[1:])))
+        PictureScorer(replace(model, spec=replace(SPEC, columns=SPEC.columns[1:])))

@@ -54,6 +54,7 @@ class ScoringModel:
     typical: Mapping[str, float | str | None] = field(default_factory=dict)
     conformal: ConformalSets | None = None
     kinds: KindModel | None = None
+    gate: Any | None = None
 
     @property
     def positive_index(self) -> int:

@@ -13,15 +13,16 @@ from ruamel.yaml import YAML
 from core.artifacts import replacing_file
 from core.stages import STAGES
 
-# What of a vertical's package a stage imports beside its dataset.
-OWN_MODULES = {"evaluate": ("evaluation",), "export": ("export",), "report": ("report",)}
+# The field of VERTICAL whose function a stage calls, from a module that `later` names.
+HOOKS = {"evaluate": "evaluate_more", "export": "export", "report": "report_sections"}
 
 
 def stage_dependencies(root: Path, stage: str) -> list[str]:
     """Files of `core/` that the stage and the verticals' dataset modules import, directly or not, lazily or not."""
     queue = [root / "core/stages/__main__.py", root / f"core/stages/{stage}.py"]
     queue += sorted(root.glob("verticals/*/dataset.py"))
-    queue += [path for name in OWN_MODULES.get(stage, ()) for path in sorted(root.glob(f"verticals/*/{name}.py"))]
+    for path in sorted(root.glob("verticals/*/__init__.py")):
+        queue += [file for name in _hook_modules(path, HOOKS.get(stage, "")) for file in _files_of(root, name)]
     seen: set[Path] = set()
     while queue:
         path = queue.pop()
@@ -32,6 +33,15 @@ def stage_dependencies(root: Path, stage: str) -> list[str]:
     files = {p.relative_to(root).as_posix() for p in seen if p.is_relative_to(root / "core")}
     # A package that only holds a docstring decides nothing; the command itself only dispatches.
     return sorted(f for f in files if f != "core/stages/__main__.py" and _has_code(root / f))
+
+
+def _hook_modules(path: Path, hook: str) -> list[str]:
+    """The module in `hook=later("module", "function")` of a vertical's VERTICAL, if it is given."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    given = [word.value for call in calls for word in call.keywords if word.arg == hook]
+    return [
+        node.args[0].value for node in given if isinstance(node, ast.Call) and isinstance(node.args[0], ast.Constant)
+    ]
 
 
 def _imported_names(path: Path) -> list[str]:

@@ -94,7 +94,9 @@ class AlignedTransfer(Transfer):
         require_descriptors(kind)
         describer = self.source_fits.recall(task, "all", lambda: kind.fit(task.source.labelled()))
         rows = describe_domains(describer, source, task.target)
-        strength = choose_source_strength(rows, source, seed=task.seed)
+        strength = self.source_fits.recall(
+            task, f"strength {task.seed}", lambda: choose_source_strength(rows, source, seed=task.seed)
+        )
         head = replace(self.head, target_multiplier=self._multiplier(rows))
         trial = _Trial(self.candidates, head, strength, task.seed)
         target = task.target.labelled()

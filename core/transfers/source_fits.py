@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from core.data.samples import Samples
 from core.errors import BadParamsError
-from core.learners.base import Learner
 from core.transfers.base import TransferTask
 
 # A validation set smaller than this (rows of the rarer class) would stop early on noise.
 MIN_VALID_ROWS_OF_EACH_CLASS = 200
 
+Fitted = TypeVar("Fitted")
+
 
 class SourceFits:
-    """A memory of fitted source learners. It knows a source by identity: hand on the same Samples object."""
+    """A memory of what was fitted on a source. It knows a source by identity: hand on the same Samples object."""
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[int, int, str], tuple[TransferTask, Learner]] = {}
+        self._entries: dict[tuple[int, int, str], tuple[TransferTask, Any]] = {}
 
-    def recall(self, task: TransferTask, purpose: str, fit: Callable[[], Learner]) -> Learner:
-        """The learner fitted for `purpose` on this source before, or `fit()`, which is then remembered."""
+    def recall(self, task: TransferTask, purpose: str, fit: Callable[[], Fitted]) -> Fitted:
+        """What was fitted for `purpose` on this source before, or `fit()`, which is then remembered."""
         key = (id(task.source), id(task.make_learner), purpose)
         if key not in self._entries:
             self._entries[key] = (task, fit())  # the task is kept so that its ids stay taken

@@ -28,13 +28,13 @@ from core.images.spec import ImageSpec
 from core.learners import LEARNERS
 from core.learners.scoring_model import ScoringModel
 from core.params import PrepareParams, VerticalParams
+from core.pictures.input_files import input_files
+from core.pictures.onnx_files import BATCH_SIZE, build_module, eager_score
+from core.pictures.predicting import predict_files
+from core.pictures.scorer import PictureScorer
 from core.stages.train import calibrate
 from core.threads import num_threads
 from core.vertical import load_vertical
-from verticals.defect_detection.export import BATCH_SIZE, build_module, eager_score
-from verticals.defect_detection.inputs import input_files
-from verticals.defect_detection.predict import predict_files
-from verticals.defect_detection.scoring import DefectScorer
 
 TARGET_TIMES_AS_FAST, TARGET_DIFFERENCE = 2.5, 1e-3
 
@@ -73,7 +73,7 @@ def fit_model(size_px: int) -> ScoringModel:
     return model.with_context(spec=spec, train=train, options={}, provenance={})
 
 
-def score_plainly(folder: Path, scorer: DefectScorer, score) -> np.ndarray:
+def score_plainly(folder: Path, scorer: PictureScorer, score) -> np.ndarray:
     """(N,) probabilities in the order of the files, a batch at a time."""
     found = []
     with input_files(folder) as given:
@@ -95,7 +95,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> dict:
         for row, image in enumerate(images_of(generated(chosen.num, chosen.size_px, 3))):
             PillowImage.fromarray(image.pixels[:, :, 0]).save(pictures / f"{row:05d}.png")
     model = ScoringModel.load(model_folder)
-    scorer, plain = DefectScorer(model), eager_score(build_module(model))
+    scorer, plain = PictureScorer(model), eager_score(build_module(model))
     scorer.score(scorer.samples_of([next(iter(images_of(generated(1, chosen.size_px, 9))))]), use_heat_maps=False)
     seconds: dict[str, list[float]] = {"predict": [], "eager": []}
     probability = None

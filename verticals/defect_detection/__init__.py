@@ -27,7 +27,7 @@ VERTICAL = Vertical(
     options_type=DefectOptions,
     report_sections=later("verticals.defect_detection.report", "report_sections"),
     evaluate_more=later("verticals.defect_detection.evaluation", "evaluate_more"),
-    export=later("verticals.defect_detection.export", "export_model"),
-    predict=later("verticals.defect_detection.predict", "predict_files"),
+    export=later("core.pictures.onnx_files", "export_model"),
+    predict=later("core.pictures.predicting", "predict_files"),
     protocols=PROTOCOLS,
 )  # fmt: skip

@@ -30,7 +30,7 @@ BUDGETS = (0, 50)
 TARGETS = {0: 0.80, 50: 0.85}
 # One alignment each at budget 0; with labels, only what a user would run.
 SINGLE = tuple(f"aligned:{name}" for name in CANDIDATES if name != "source_only")
-LABELLED = ("source_only", "target_only", "pooled", "aligned", "anomaly_guided")
+LABELLED = ("source_only", "target_only", "pooled", "continued_training", "aligned", "anomaly_guided")
 
 
 def run(
@@ -95,7 +95,7 @@ def _run_direction(
                         ]
                 runs.append(LedgerRun(method, budget, draw, draw, probability, (time.perf_counter() - started) / 2))
                 report(f"{source_name} -> {target_name}, {budget} labels, draw {draw}: {method}")
-    ledger = build_ledger(runs, target.targets, metric="auc", positive_index=1, baseline=BASELINE, groups=target.groups)
+    ledger = _ledger_of_budgets(runs, target)
     for entry in ledger["entries"]:
         told = f"{source_name} -> {target_name} {entry['budget']!s:>3} {entry['method']:34} {entry['mean']:.4f}"
         report(f"{told} [{entry['low']:.4f}, {entry['high']:.4f}] accuracy {entry['accuracy']:.3f} {entry['verdict']}")
@@ -105,6 +105,20 @@ def _run_direction(
         "chosen_by_aligned": chosen,
         "ledger": ledger,
     }
+
+
+def _ledger_of_budgets(runs: Sequence[LedgerRun], target: Samples) -> dict[str, Any]:
+    """One ledger a budget, since the methods and the draws differ, joined."""
+    parts = [
+        build_ledger(
+            [run for run in runs if run.budget == budget], target.targets,
+            metric="auc", positive_index=1, baseline=BASELINE, groups=target.groups,
+        )
+        for budget in BUDGETS
+    ]  # fmt: skip
+    joined = {name: [row for part in parts for row in part[name]] for name in ("entries", "runs")}
+    best = {budget: method for part in parts for budget, method in part["best_by_budget"].items()}
+    return {**parts[-1], **joined, "best_by_budget": best}
 
 
 def _fit(

@@ -19,17 +19,17 @@ GAP_PX = 4
 def choose_examples(facts: EvaluationFacts, abstains: np.ndarray, num: int) -> list[tuple[str, int]]:
     """At most `num` (group, test row), as evenly over the groups as they have rows; no row twice.
 
-    hit: the surest defects found. escape: defects called good, the worst first. false reject: good parts called
-    defective, the worst first. doubtful: where the model abstains, else nearest to the threshold.
+    hit: the surest positives found. escape: positives called negative, the worst first. false reject: negatives called
+    positive, the worst first. doubtful: where the model abstains, else nearest to the threshold.
     """
     index, threshold = facts.vertical.positive_index, facts.model.threshold
-    score, is_defective = facts.probability[:, index], facts.test.targets == index
+    score, is_positive = facts.probability[:, index], facts.test.targets == index
     is_called, order = score >= threshold, np.argsort(score, kind="stable")
     doubt = np.argsort(np.abs(score - threshold) + ~abstains, kind="stable")
     queues = {
-        "hit": [row for row in order[::-1] if is_defective[row] and is_called[row] and not abstains[row]],
-        "escape": [row for row in order if is_defective[row] and not is_called[row]],
-        "false reject": [row for row in order[::-1] if not is_defective[row] and is_called[row]],
+        "hit": [row for row in order[::-1] if is_positive[row] and is_called[row] and not abstains[row]],
+        "escape": [row for row in order if is_positive[row] and not is_called[row]],
+        "false reject": [row for row in order[::-1] if not is_positive[row] and is_called[row]],
         "doubtful": list(doubt),
     }
     chosen: dict[int, str] = {}
@@ -65,12 +65,12 @@ def write_examples(facts: EvaluationFacts, examples: list[tuple[str, int]], leve
                 "group": group,
                 "sample_id": chosen.sample_ids[place],
                 "kind": str(chosen.kinds[place]),
-                "is_defective": bool(chosen.targets[place] == facts.vertical.positive_index),
+                "is_positive": bool(chosen.targets[place] == facts.vertical.positive_index),
                 "probability": float(facts.probability[row, facts.vertical.positive_index]),
                 "area": float((maps[place] >= level).mean()),
             }
         )
-    return pd.DataFrame(rows, columns=["file", "group", "sample_id", "kind", "is_defective", "probability", "area"])
+    return pd.DataFrame(rows, columns=["file", "group", "sample_id", "kind", "is_positive", "probability", "area"])
 
 
 def _side_by_side(panels: list[np.ndarray]) -> np.ndarray:

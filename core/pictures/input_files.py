@@ -26,8 +26,11 @@ class InputFiles:
 
 
 @contextmanager
-def input_files(input_path: Path, *, leave_out: Path | None = None) -> Iterator[InputFiles]:
-    """The files of INPUT; those of an archive are gone afterwards. leave_out: a folder that is never read (old maps).
+def input_files(
+    input_path: Path, *, leave_out: Path | None = None, more_suffixes: frozenset[str] = frozenset()
+) -> Iterator[InputFiles]:
+    """The files of INPUT; those of an archive are gone afterwards. leave_out: a folder that is never
+    read (old maps). more_suffixes: endings that are read beside PICTURE_SUFFIXES; with the empty one, files without.
 
     A folder is read with all below it; hidden files and endings of no picture are left out and counted. A pattern's
     matches and a single file are taken whatever they are called.
@@ -45,7 +48,8 @@ def input_files(input_path: Path, *, leave_out: Path | None = None) -> Iterator[
         yield _matches(str(input_path), leave_out)
         return
     with unpacked(input_path) as found:
-        yield _below(found, input_path, leave_out) if found.is_dir() else InputFiles(((found.name, found),))
+        suffixes = PICTURE_SUFFIXES | more_suffixes
+        yield _below(found, input_path, leave_out, suffixes) if found.is_dir() else InputFiles(((found.name, found),))
 
 
 def _matches(pattern: str, leave_out: Path | None) -> InputFiles:
@@ -60,21 +64,21 @@ def _matches(pattern: str, leave_out: Path | None) -> InputFiles:
     return InputFiles(tuple((path.relative_to(fixed).as_posix(), path) for path in sorted(paths, key=_natural)))
 
 
-def _below(folder: Path, told: Path, leave_out: Path | None) -> InputFiles:
+def _below(folder: Path, told: Path, leave_out: Path | None, suffixes: frozenset[str]) -> InputFiles:
     """Pictures below a folder."""
     paths, num_others = [], 0
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
         if not path.is_file() or _is_inside(path, leave_out) or "__MACOSX" in relative.parts:
             continue
-        if any(part.startswith(".") for part in relative.parts) or path.suffix.lower() not in PICTURE_SUFFIXES:
+        if any(part.startswith(".") for part in relative.parts) or path.suffix.lower() not in suffixes:
             num_others += 1
             continue
         paths.append(path)
     if not paths:
         raise BadInputError(
             f"{told} holds no pictures ({num_others} other files).",
-            repair=f"Pictures end with {', '.join(sorted(PICTURE_SUFFIXES))}.",
+            repair=f"Pictures end with {', '.join(sorted(filter(None, suffixes)))}.",
         )
     notes = (f"{num_others:,} files that are no pictures by their ending were left out",) if num_others else ()
     named = ((path.relative_to(folder).as_posix(), path) for path in sorted(paths, key=_natural))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,18 +17,23 @@ from PIL import Image as PillowImage
 
 from core.artifacts import replacing_file, replacing_folder
 from core.errors import BadInputError
-from core.images.decoding import BadImage
+from core.images.decoding import BadImage, decode
 from core.images.image import Image
 from core.learners.scoring_model import ScoringModel
+from core.pictures.input_files import input_files
+from core.pictures.scorer import PictureScorer, Scored, calibrated_level
+from core.pictures.words import PictureWords
 from core.threads import num_threads
-from verticals.defect_detection.inputs import input_files
-from verticals.defect_detection.scoring import LOOK, DefectScorer, Scored, calibrated_level
 
 CHUNK_BYTES = 64 * 1024**2  # of fitted pictures; heat maps take four times as much
 MAX_CHUNK_ROWS = 256
 MAX_FILE_BYTES = 1024**3
+SYNTHETIC = "SYNTHETIC"
 # A spreadsheet runs a cell that begins so. Source: OWASP, "CSV Injection".
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
+
+# (path, row of the output, overlay or None) -> what was written, counted by kind.
+WriteMore = Callable[[Path, dict[str, Any], np.ndarray | None], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,10 @@ class PredictSummary:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """(N,) names in the output, pictures or None, and why there is none."""
+    """(N,) names in the output, paths, pictures or None, and why there is none."""
 
     names: list[str]
+    paths: list[Path]
     images: list[Image | None]
     problems: list[str]
 
@@ -85,13 +91,20 @@ def predict_files(
     explain: bool = True,
     is_every_map: bool = False,
     progress: Callable[[str], Any] | None = None,
+    words: PictureWords | None = None,
+    read_pixels: Callable[[bytes], np.ndarray] = decode,
+    more_suffixes: frozenset[str] = frozenset(),
+    write_more: WriteMore | None = None,
 ) -> PredictSummary:
     """Score a folder (with all below it), a glob pattern, one file, a zip or a tar into a CSV, a row a file.
 
-    Columns: file, probability, probability_<kind>, decision, defect_area (with heat maps), abstain, seconds, problem. A
-    file that cannot be read has its reason in `problem` and the decision `look`. explain: write
-    `<output stem>_heat_maps/<file>.png` of every picture that is not `good` (is_every_map: of all). Memory holds one
-    chunk of at most `rows_per_chunk` pictures and 64 MB. Both outputs appear when they are complete.
+    Columns: file, probability, probability_<kind>, decision, ood and ood_reason (with an input gate), the marked area
+    (with heat maps), abstain, seconds, data (SYNTHETIC; only where the model learned from generated pictures), problem.
+    A file that cannot be read has its reason in `problem` and the decision for doubt. explain: write
+    `<output stem>_heat_maps/<file>.png` of every picture that is not called negative (is_every_map: of all).
+    read_pixels: a file's bytes to pixels. write_more: called for every scored file with its path, its row and its
+    overlay (S, S, 3) or None; the counts that it returns are told as notes. Memory holds one chunk of at most
+    `rows_per_chunk` pictures and 64 MB. Both outputs appear when they are complete.
 
     Raises:
         MissingArtifactError: no input or no model.
@@ -103,12 +116,12 @@ def predict_files(
         raise BadInputError(f"{output} is the input itself or a folder.", repair="Choose another output file.")
     started = time.perf_counter()
     model = ScoringModel.load(Path(model_folder))
-    scorer = DefectScorer(model, level=calibrated_level(model, model_folder))
+    scorer = PictureScorer(model, level=calibrated_level(model, model_folder), words=words, read_pixels=read_pixels)
     heat_folder = output.with_name(f"{output.stem}_heat_maps")
     count: Counter[str] = Counter()
     decisions: Counter[str] = Counter()
     with ExitStack() as stack:
-        given = stack.enter_context(input_files(input_path, leave_out=heat_folder))
+        given = stack.enter_context(input_files(input_path, leave_out=heat_folder, more_suffixes=more_suffixes))
         heat_to = stack.enter_context(replacing_folder(heat_folder)) if explain else None
         file = stack.enter_context(stack.enter_context(replacing_file(output)).open("w", encoding="utf-8", newline=""))
         writer = csv.DictWriter(file, _column_names(scorer, explain=explain), lineterminator="\n")
@@ -116,8 +129,14 @@ def predict_files(
         for chunk in _chunks(given.files, scorer, rows_per_chunk):
             rows, scored = _score_chunk(scorer, chunk, explain=explain, is_every_map=is_every_map)
             writer.writerows(rows)
-            if heat_to is not None and scored is not None:
-                count["maps"] += _write_maps(heat_to, scored, chunk, scorer)
+            if scored is not None:
+                overlays = _overlays(scored, chunk, scorer)
+                if heat_to is not None:
+                    _write_maps(heat_to, overlays, chunk)
+                    count["maps"] += len(overlays)
+                if write_more is not None:
+                    for row in chunk.read_rows:
+                        count.update(write_more(chunk.paths[row], rows[row], overlays.get(row)))
             decisions.update(row["decision"] for row in rows)
             count["rows"] += len(rows)
             count["unreadable"] += len(rows) - len(chunk.read_rows)
@@ -133,11 +152,14 @@ def predict_files(
         seconds=time.perf_counter() - started,
         heat_folder=heat_folder if explain else None,
         num_heat_maps=count["maps"],
-        notes=given.notes,
+        notes=(
+            *given.notes,
+            *(f"{count[name]:,} {name}" for name in count if name not in ("rows", "unreadable", "maps")),
+        ),
     )
 
 
-def predict_picture(scorer: DefectScorer, raw: bytes, *, explain: bool = True) -> dict[str, Any]:
+def predict_picture(scorer: PictureScorer, raw: bytes, *, explain: bool = True) -> dict[str, Any]:
     """One picture file's bytes scored: the columns of `predict_files`, and `heat_map` (S, S) or None, `image`.
 
     Raises:
@@ -149,23 +171,40 @@ def predict_picture(scorer: DefectScorer, raw: bytes, *, explain: bool = True) -
     return {**row, "heat_map": scored.heat[0] if len(scored.heat) else None, "image": image}
 
 
-def _column_names(scorer: DefectScorer, *, explain: bool) -> list[str]:
+def _column_names(scorer: PictureScorer, *, explain: bool) -> list[str]:
     kinds = [f"probability_{word}" for word in scorer.kind_words]
-    area = ["defect_area"] if explain else []
-    return ["file", "probability", *kinds, "decision", *area, "abstain", "seconds", "problem"]
+    gate = ["ood", "ood_reason"] if scorer.model.gate is not None else []
+    area = [scorer.words.area] if explain else []
+    return [
+        "file",
+        "probability",
+        *kinds,
+        "decision",
+        *gate,
+        *area,
+        "abstain",
+        "seconds",
+        *_data_column(scorer),
+        "problem",
+    ]
 
 
-def _chunks(files: Sequence[tuple[str, Path]], scorer: DefectScorer, rows_per_chunk: int) -> Iterator[_Chunk]:
+def _data_column(scorer: PictureScorer) -> list[str]:
+    return ["data"] if scorer.is_synthetic else []
+
+
+def _chunks(files: Sequence[tuple[str, Path]], scorer: PictureScorer, rows_per_chunk: int) -> Iterator[_Chunk]:
     """Chunks in the order of the files, which are decoded side by side."""
     size = max(1, min(rows_per_chunk, MAX_CHUNK_ROWS, CHUNK_BYTES // scorer.picture_bytes))
     with ThreadPoolExecutor(num_threads()) as pool:
         for start in range(0, len(files), size):
             chunk = files[start : start + size]
             read = list(pool.map(lambda named: _read(scorer, named[1]), chunk))
-            yield _Chunk([name for name, _ in chunk], [image for image, _ in read], [why for _, why in read])
+            names, paths = ([named[place] for named in chunk] for place in (0, 1))
+            yield _Chunk(names, paths, [image for image, _ in read], [why for _, why in read])
 
 
-def _read(scorer: DefectScorer, path: Path) -> tuple[Image | None, str]:
+def _read(scorer: PictureScorer, path: Path) -> tuple[Image | None, str]:
     """A file's picture, or why there is none."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -178,14 +217,17 @@ def _read(scorer: DefectScorer, path: Path) -> tuple[Image | None, str]:
 
 
 def _score_chunk(
-    scorer: DefectScorer, chunk: _Chunk, *, explain: bool, is_every_map: bool
+    scorer: PictureScorer, chunk: _Chunk, *, explain: bool, is_every_map: bool
 ) -> tuple[list[dict[str, Any]], Scored | None]:
     """A row for each file in the order of the input, and what was scored."""
     rows: list[dict[str, Any]] = [
-        {"file": _harmless(name), "decision": LOOK, "problem": why}
+        {"file": _harmless(name), "decision": scorer.words.doubtful, "problem": why}
         for name, why in zip(chunk.names, chunk.problems, strict=True)
     ]
     read = chunk.read_rows
+    if scorer.is_synthetic:
+        for row in rows:
+            row["data"] = SYNTHETIC
     if not read:
         return rows, None
     samples = scorer.samples_of([chunk.images[row] for row in read], [chunk.names[row] for row in read])
@@ -196,18 +238,21 @@ def _score_chunk(
     return rows, scored
 
 
-def _write_maps(folder: Path, scored: Scored, chunk: _Chunk, scorer: DefectScorer) -> int:
-    """One PNG a heat map, at the side that the learner sees; how many were written."""
+def _overlays(scored: Scored, chunk: _Chunk, scorer: PictureScorer) -> dict[int, np.ndarray]:
+    """Row in the chunk -> (S, S, 3) uint8 picture under its heat map, at the side that the learner sees."""
     from core.explain.heat_maps import overlay
 
-    read = chunk.read_rows
-    for heat, place in zip(scored.heat, scored.heat_rows, strict=True):
-        row = read[place]
+    rows = [chunk.read_rows[place] for place in scored.heat_rows]
+    pixels = [np.asarray(chunk.images[row].pixels) for row in rows]
+    return {row: overlay(p, heat, scorer.level) for row, p, heat in zip(rows, pixels, scored.heat, strict=True)}
+
+
+def _write_maps(folder: Path, overlays: Mapping[int, np.ndarray], chunk: _Chunk) -> None:
+    """One PNG a heat map."""
+    for row, shown in overlays.items():
         path = folder / f"{chunk.names[row]}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        shown = overlay(np.asarray(chunk.images[row].pixels), heat, scorer.level)
         PillowImage.fromarray(shown).save(path, compress_level=1)
-    return len(scored.heat)
 
 
 def _harmless(text: str) -> str:

@@ -19,8 +19,8 @@ from core.images.image import images_of, stack_pixels
 from core.learners.base import LEARNERS
 from core.learners.scoring_model import ScoringModel
 from core.params import VerticalParams
+from core.pictures.int8 import write_int8
 from core.threads import num_threads
-from verticals.defect_detection.int8 import write_int8
 
 Score = Callable[[np.ndarray], np.ndarray]
 MODEL, INT8_MODEL, MAPS_MODEL, CARD = "model.onnx", "model_int8.onnx", "backbone_maps.onnx", "onnx.json"
@@ -220,7 +220,11 @@ def _card(model: ScoringModel, shape: tuple[int, ...]) -> dict[str, Any]:
     image = model.spec.image_column.image if model.spec and model.spec.image_column else None
     return {
         "input": {"name": "pixels", "type": "uint8", "shape": ["pictures", *shape]},
-        "output": {"name": "probability", "type": "calibrated probability of a defect", "shape": ["pictures"]},
+        "output": {
+            "name": "probability",
+            "type": f"calibrated probability of {model.positive_class}",
+            "shape": ["pictures"],
+        },
         "threshold": model.threshold,
         "fitting": {} if image is None else {"size_px": image.side_px, "colour": image.colour, "fit": image.fit},
         "resampling": "bilinear with antialias; a padded border is the median of the picture's own border",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from core.images.fitting import fit, placement
 from core.images.image import Image, images_of
 from core.images.spec import ImageSpec
 from core.learners.scoring_model import ScoringModel
+from core.pictures.words import PictureWords
 
-DEFECTIVE, GOOD, LOOK = "defective", "good", "look"  # look: a person should
 NATURAL_LEVEL = 0.5  # of heat maps, where nothing was calibrated
 PROBABILITY_DECIMALS = 6
 EVIDENCE = Path("evaluate") / "evidence" / "evidence.json"
@@ -34,16 +34,24 @@ class Scored:
     heat_rows: np.ndarray
 
 
-class DefectScorer:
+class PictureScorer:
     """A loaded scoring model with everything that is made once, not once for each picture.
 
-    level: of heat maps, 0..1, from which a pixel counts as defective.
+    level: of heat maps, 0..1, from which a pixel counts as positive. words: of the decisions. read_pixels: a file's
+    bytes to pixels; raises BadImage.
 
     Raises:
         VerificationError: the model does not say how its pictures are fitted.
     """
 
-    def __init__(self, model: ScoringModel, *, level: float = NATURAL_LEVEL) -> None:
+    def __init__(
+        self,
+        model: ScoringModel,
+        *,
+        level: float = NATURAL_LEVEL,
+        words: PictureWords | None = None,
+        read_pixels: Callable[[bytes], np.ndarray] = decode,
+    ) -> None:
         names = model.schema.names("image")
         if model.spec is None or model.spec.image_column is None or len(names) != 1:
             raise VerificationError(
@@ -51,6 +59,7 @@ class DefectScorer:
                 repair="Save it with `with_context(...)`, as the train stage does.",
             )
         self.model, self.level = model, level
+        self.words, self.read_pixels = words or PictureWords(), read_pixels
         self.image_spec = model.spec.image_column.image or ImageSpec()
         self.image_name = names[0]
         self.kind_words = model.kinds.words if model.kinds is not None else ()
@@ -60,13 +69,18 @@ class DefectScorer:
         """Of one fitted picture in memory."""
         return self.image_spec.side_px**2 * (1 if self.image_spec.colour == "grey" else 3)
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the model's domain was generated."""
+        return self.model.spec.is_synthetic
+
     def read(self, raw: bytes) -> Image:
         """A file's bytes as the learner's picture, decoded and fitted as prepare does.
 
         Raises:
             BadImage: no sound still picture; `reason` says why.
         """
-        pixels = decode(raw)
+        pixels = self.read_pixels(raw)
         return Image.of_pixels(fit(pixels, self.image_spec), height_px=pixels.shape[0], width_px=pixels.shape[1])
 
     def samples_of(self, images: Sequence[Image], names: Sequence[str] | None = None) -> Samples:
@@ -83,31 +97,41 @@ class DefectScorer:
         )
 
     def score(self, samples: Samples, *, use_heat_maps: bool = True, is_every_map: bool = False) -> Scored:
-        """Columns of N >= 1 pictures; heat maps of those that are not `good`, or of all where `is_every_map`.
+        """Columns of N >= 1 pictures; heat maps of those that are not called negative, or of all where `is_every_map`.
 
-        probability: of a defect. probability_<word>: P(defect) * P(kind | defect). decision: see `decide`.
-        abstain: the model cannot tell. defect_area: fraction of the picture (without padding) at or above the level, 0
-        where the decision is `good`; not there without heat maps. seconds: mean of these pictures, fitting apart.
+        probability: of the positive class. probability_<word>: times P(kind | positive). decision: see `decide`.
+        ood, ood_reason: only of a model with an input gate. abstain: the model cannot tell, or the picture is none of
+        its kind. The area: fraction of the picture (without padding) at or above the level, 0 where the decision is
+        negative; not there without heat maps. seconds: mean of these pictures, fitting apart.
         """
         started = time.perf_counter()
         probability = self.model.predict_probability(samples)
         positive = probability[:, self.model.positive_index]
-        abstains = self.model.abstains(probability)
+        outside, reasons = self._outside(samples)
+        abstains = self.model.abstains(probability) | outside
         columns = {"probability": positive.round(PROBABILITY_DECIMALS)}
         if self.model.kinds is not None:
             of_kind = positive[:, None] * self.model.kinds.predict(samples)
             for place, word in enumerate(self.kind_words):
                 columns[f"probability_{word}"] = of_kind[:, place].round(PROBABILITY_DECIMALS)
-        columns["decision"] = decide(positive, self.model.threshold, abstains)
+        columns["decision"] = decide(positive, self.model.threshold, abstains, self.words)
+        if self.model.gate is not None:
+            columns["ood"], columns["ood_reason"] = outside, reasons
         heat_rows = np.zeros(0, dtype=int)
         heat = np.zeros((0, 1, 1), dtype=np.float32)
         if use_heat_maps:
-            heat_rows = np.flatnonzero(is_every_map | (columns["decision"] != GOOD))
+            heat_rows = np.flatnonzero(is_every_map | (columns["decision"] != self.words.negative))
             heat = self.heat_maps(samples.take(heat_rows))
-            columns["defect_area"] = self._areas(columns["decision"], samples, heat, heat_rows)
+            columns[self.words.area] = self._areas(columns["decision"], samples, heat, heat_rows)
         columns["abstain"] = abstains
         columns["seconds"] = np.full(len(samples), (time.perf_counter() - started) / max(len(samples), 1)).round(6)
         return Scored(columns, heat, heat_rows)
+
+    def _outside(self, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) bool and (N,) reasons of the input gate; none without one."""
+        if self.model.gate is None:
+            return np.zeros(len(samples), dtype=bool), np.full(len(samples), "", dtype=object)
+        return self.model.gate.is_outside(samples), self.model.gate.reasons(samples)
 
     def heat_maps(self, samples: Samples) -> np.ndarray:
         """(N, S, S) float32 in 0..1."""
@@ -118,18 +142,18 @@ class DefectScorer:
         return heat_maps(self.model.learner, samples)
 
     def _areas(self, decisions: np.ndarray, samples: Samples, heat: np.ndarray, heat_rows: np.ndarray) -> np.ndarray:
-        """(N,) defect area fractions."""
+        """(N,) marked fractions."""
         areas, images = np.zeros(len(samples)), images_of(samples)
         for of_map, row in enumerate(heat_rows):
-            if decisions[row] != GOOD:
+            if decisions[row] != self.words.negative:
                 areas[row] = area_fraction(heat[of_map], self.level, images[row], self.image_spec)
         return areas.round(PROBABILITY_DECIMALS)
 
 
-def decide(positive: np.ndarray, threshold: float, abstains: np.ndarray) -> np.ndarray:
-    """(N,) `defective` from the threshold upwards, else `good`; `look` where the model abstains."""
-    decisions = np.where(positive >= threshold, DEFECTIVE, GOOD).astype(object)
-    decisions[abstains] = LOOK
+def decide(positive: np.ndarray, threshold: float, abstains: np.ndarray, words: PictureWords) -> np.ndarray:
+    """(N,) the word for positive from the threshold upwards, else for negative; for doubt where the model abstains."""
+    decisions = np.where(positive >= threshold, words.positive, words.negative).astype(object)
+    decisions[abstains] = words.doubtful
     return decisions
 
 
