@@ -12,17 +12,14 @@ from core.evaluation.calibration import CALIBRATORS
 from core.images.image import images_of, stack_pixels
 from core.images.onnx_export import write_onnx
 from core.params import VerticalParams, parse_section
-from core.pictures import onnx_files as exporting
-from core.pictures.onnx_files import (
-    build_module,
-    eager_score,
-    export_model,
-    parity,
-    session_score,
-)
+from core.pictures import smaller_models
+from core.pictures.graph_scores import eager_score, session_score
+from core.pictures.onnx_files import build_module, export_model, parity
+from core.pictures.smaller_models import Judge, try_int8, try_pruned, try_student
 
 pytest.importorskip("onnxruntime")
 TOLERANCE = 1e-3
+EXPORT = {"parity_tolerance": TOLERANCE, "num_latency_rows": 10, "student_seconds": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +38,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def params():
-    values = {"prepare": {"target_domain": "line_a"}, "export": {"parity_tolerance": TOLERANCE, "num_latency_rows": 10}}
+    values = {"prepare": {"target_domain": "line_a"}, "export": EXPORT}
     return parse_section(VerticalParams, values, where="defect_detection")
 
 
@@ -115,17 +112,79 @@ def test_a_graph_that_differs_is_told(model, opened):
     assert found["decisions_that_differ"] == 1 and not found["is_equal"]
 
 
-def test_slow_or_worse_int8_is_removed(model, opened, tmp_path, monkeypatch):
-    fast = {"onnx_fp32_again_pictures_a_second": 1.0, "int8_pictures_a_second": 2.0}
-    monkeypatch.setattr(exporting, "latency", lambda *_: fast)
+def test_export_tells_of_each_smaller_model_why_it_is_kept_or_not(model, opened, params, tmp_path):
+    found = export_model(model, opened, params, tmp_path)
+    for name in ("int8", "student"):
+        assert (tmp_path / f"model_{name}.onnx").exists() == found[f"{name}_is_kept"]
+        assert "times as fast" in found[f"{name}_reason"]
+    # the two first stages of this network have no inverted residual
+    assert not found["pruned_20_percent_is_kept"] and "inverted residual" in found["pruned_20_percent_reason"]
+    assert found["pruned_fraction"] is None and not (tmp_path / "model_pruned.onnx").exists()
+
+
+def test_smaller_models_can_be_turned_off(model, opened, params, tmp_path):
+    export = replace(params.export, pruned_fractions=(), student_seconds=0.0)
+    found = export_model(model, opened, replace(params, export=export), tmp_path)
+    assert not any(name.startswith(("pruned", "student")) for name in found)
+
+
+def test_slow_or_worse_graphs_are_removed(model, opened, tmp_path, monkeypatch):
+    fast = {"full_pictures_a_second": 1.0, "small_pictures_a_second": 2.0}
+    monkeypatch.setattr(smaller_models, "latency", lambda *_: fast)
     good = eager_score(build_module(model))
-    pixels = stack_pixels(images_of(opened["test"]))
-    for int8, speed, is_kept in ((good, 2.0, True), (good, 0.9, False), (lambda p: 1 - good(p), 2.0, False)):
-        (tmp_path / "model_int8.onnx").write_bytes(b"x")
-        monkeypatch.setattr(exporting, "session_score", lambda _, int8=int8: int8)
-        fast["int8_pictures_a_second"] = speed
-        found = exporting._judge_int8(tmp_path, opened["valid"], pixels, good)
-        assert found["int8_is_kept"] == is_kept == (tmp_path / "model_int8.onnx").exists()
+    judge = Judge(good, opened["valid"], stack_pixels(images_of(opened["test"])), model.threshold)
+    for small, speed, is_kept in ((good, 2.0, True), (good, 0.9, False), (lambda p: 1 - good(p), 2.0, False)):
+        (tmp_path / "small.onnx").write_bytes(b"x")
+        monkeypatch.setattr(smaller_models, "session_score", lambda _, small=small: small)
+        fast["small_pictures_a_second"] = speed
+        found = judge.judge("small", tmp_path / "small.onnx")
+        assert found["small_is_kept"] == is_kept == (tmp_path / "small.onnx").exists()
+        assert (found["small_valid_decisions_that_differ"] == 0) == (small is good)
+
+
+def test_pruned_graph_of_half_the_channels_scores_nearly_alike(opened, tmp_path, monkeypatch):
+    options = {**TINY, "stages": (2, 3, 4), "head": "logistic", "strength": 100.0, "views": "none"}
+    deep = make_defect_model("image_probe", options, has_kinds=False)
+    module = build_module(deep)
+    monkeypatch.setattr(smaller_models, "latency", lambda scores, _: {f"{n}_pictures_a_second": 1.0 for n in scores})
+    judge = Judge(eager_score(module), opened["valid"], stack_pixels(images_of(opened["test"])), deep.threshold)
+    found = try_pruned(module, opened["train"], (0.125, 0.5), judge, tmp_path)
+    assert found["pruned_50_percent_weights_fraction"] < found["pruned_12_percent_weights_fraction"] < 1
+    assert not found["pruned_12_percent_is_kept"]  # of the same speed
+    assert found["pruned_12_percent_valid_auc"] == pytest.approx(found["fp32_valid_auc"], abs=0.05)
+
+
+def test_largest_fraction_that_passes_is_kept_and_no_smaller_one_tried(model, opened, tmp_path, monkeypatch):
+    deep = make_defect_model("image_probe", {**TINY, "stages": (3,), "views": "none"}, has_kinds=False)
+    tried = []
+
+    def judged(_, name, path):
+        tried.append(name)
+        return {f"{name}_is_kept": name == "pruned_30_percent"}
+
+    monkeypatch.setattr(Judge, "judge", judged)
+    judge = Judge(None, opened["valid"], None, 0.5)
+    found = try_pruned(build_module(deep), opened["train"], (0.1, 0.5, 0.3), judge, tmp_path)
+    assert tried == ["pruned_50_percent", "pruned_30_percent"] and found["pruned_fraction"] == 0.3
+
+
+def test_student_graph_is_the_student_calibrated(model, opened, tmp_path, monkeypatch):
+    judge = Judge(eager_score(build_module(model)), opened["valid"], stack_pixels(images_of(opened["test"])), 0.4)
+    monkeypatch.setattr(Judge, "judge", lambda _, name, path: {})
+    found = try_student(model.learner.backbone_, opened["train"], 1.0, judge, tmp_path, seed=0)
+    probability = session_score(tmp_path / "model_student.onnx")(judge.valid_pixels)
+    assert found["student_weights"] > 0 and probability.shape == (30,)
+    assert probability.mean() == pytest.approx(opened["valid"].targets.mean(), abs=0.05)  # as Platt's curve must
+
+
+def test_validation_of_one_class_keeps_no_smaller_model(model, opened, tmp_path):
+    good = opened["valid"].take(np.flatnonzero(opened["valid"].targets == 0))
+    judge = Judge(eager_score(build_module(model)), good, stack_pixels(images_of(opened["test"])), 0.4)
+    found = try_student(model.learner.backbone_, opened["train"], 1.0, judge, tmp_path, seed=0)
+    assert not found["student_is_kept"] and "one class" in found["student_reason"]
+    write_onnx(build_module(model), judge.pixels[:2], tmp_path / "model.onnx")
+    found = try_int8(tmp_path / "model.onnx", judge.pixels, judge)
+    assert not found["int8_is_kept"] and "unknown" in found["int8_reason"]
 
 
 def test_one_class_learner_exports_its_maps(opened, params, tmp_path):

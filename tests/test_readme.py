@@ -86,3 +86,12 @@ def test_readme_speed_of_pictures_is_that_of_the_benchmark():
     speed = read_json(ROOT / "verticals/defect_detection/results/s2.json")
     assert f"{speed['times_as_fast']:.1f}\ntimes as fast as PyTorch eager" in README
     assert f"{speed['largest_difference']:.1e}" in README
+
+
+def test_readme_training_speed_is_that_of_the_benchmark():
+    result = read_json(ROOT / "verticals/defect_detection/results/s1.json")
+    seconds = sum(run["seconds"] for run in result["ours"]) / len(result["ours"])
+    assert f"test AUC {result['ours'][0]['auc']:.3f} in {seconds:.0f} s" in README
+    assert f"{result['plain_best_auc']:.3f} after four epochs and {result['plain_seconds_to_best']:.0f} s" in README
+    assert f"{result['share_of_plain_time']:.2f} of its time, {result['target_share']:.2f} was aimed at" in README
+    assert len(result["plain"]["curve"]) == 4

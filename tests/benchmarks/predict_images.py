@@ -28,8 +28,9 @@ from core.images.spec import ImageSpec
 from core.learners import LEARNERS
 from core.learners.scoring_model import ScoringModel
 from core.params import PrepareParams, VerticalParams
+from core.pictures.graph_scores import BATCH_SIZE, eager_score
 from core.pictures.input_files import input_files
-from core.pictures.onnx_files import BATCH_SIZE, build_module, eager_score
+from core.pictures.onnx_files import build_module
 from core.pictures.predicting import predict_files
 from core.pictures.scorer import PictureScorer
 from core.stages.train import calibrate
