@@ -9,6 +9,8 @@ from core.params import VerticalParams, parse_section
 from core.transfers import TRANSFERS
 from core.transfers.continued_pretraining import text_options
 from core.transfers.continued_training import can_continue
+from core.transfers.fixmatch import check_semi_supervised
+from core.transfers.self_supervised import check_adaptable
 from core.vertical import Vertical
 
 
@@ -53,3 +55,7 @@ def _check_pair(transfer: str, learner: str, params: VerticalParams) -> None:
         require_descriptors(fresh)
     if transfer == "continued_pretraining":
         text_options(fresh)
+    if transfer == "self_supervised":
+        check_adaptable(fresh)
+    if transfer == "fixmatch":
+        check_semi_supervised(fresh)

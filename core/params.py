@@ -64,6 +64,9 @@ class TrainParams:
     conformal_error_rate: float = Field(default=0.05, gt=0.0, lt=0.5)  # rows of a class whose set may miss it
     cost_false_negative: float = Field(default=5.0, gt=0.0)  # a positive case that passes
     cost_false_positive: float = Field(default=1.0, gt=0.0)  # a negative case turned away
+    threshold_rule: Literal["cost", "sensitivity"] = "cost"  # the cheapest, or the highest that keeps a sensitivity
+    target_sensitivity: float = Field(default=0.95, gt=0.0, lt=1.0)  # of threshold_rule: sensitivity
+    input_gate_error_rate: float | None = Field(default=None, gt=0.0, lt=0.5)  # good pictures refused; None: no gate
     trackers: tuple[Literal["dvclive", "tensorboard", "wandb", "mlflow"], ...] = ("dvclive",)
     seed: int = 0
 
@@ -95,10 +98,16 @@ class CompareParams:
 
 @dataclass(frozen=True, config=STRICT)
 class ExportParams:
-    """ONNX, its parity gate and the latency run."""
+    """ONNX, its parity gate and the latency run; of pictures, smaller models too, kept only where they pay.
+
+    pruned_fractions: shares of the inner channels to leave out, tried from the largest on until one is kept.
+    student_seconds: training time of a small student; 0: none.
+    """
 
     parity_tolerance: float = Field(default=1e-4, gt=0.0)
     num_latency_rows: int = Field(default=1000, ge=1)
+    pruned_fractions: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = (0.1, 0.2)
+    student_seconds: float = Field(default=60.0, ge=0.0)
 
 
 @dataclass(frozen=True, config=STRICT)

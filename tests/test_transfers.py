@@ -31,7 +31,7 @@ MAKERS = {
 }
 
 
-NEEDS_AN_ENCODER = ("aligned", "anomaly_guided", "continued_pretraining")
+NEEDS_AN_ENCODER = ("aligned", "anomaly_guided", "continued_pretraining", "fixmatch", "self_supervised")
 TABLE_TRANSFERS = [name for name in TRANSFERS if name not in NEEDS_AN_ENCODER]
 QUICK = {"auto": {"num_folds": 3, "num_repeats": 1}}
 

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from core.artifacts import read_json, write_json
 from core.backbones.image_stages import split_stages
 from core.backbones.image_weights import CONFIG, fit_tensors, read_tensors, told_model_name
+from core.backbones.monai_networks import create as create_monai
+from core.backbones.monai_networks import is_monai_name
+from core.backbones.monai_networks import resolve as resolve_monai
 from core.backbones.weights import PACKAGED, Weights, resolve_weights
 from core.errors import BadParamsError, MissingArtifactError, did_you_mean
 
@@ -56,13 +59,17 @@ class ImageBackbone(nn.Module):
     ) -> ImageBackbone:
         """A packaged name, a checkpoint file or folder, a hub id; any timm name where the weights are random.
 
-        model: timm's model name, where neither the package nor a config.json beside the weights tells it.
+        `monai:densenet121` and the like: MONAI's network, random weights (seed 0) unless `@FILE` follows; weights of
+        `torchxrayvision:densenet121-res224-all` come from a file of this machine (core.backbones.monai_networks).
+        model: timm's (or a `monai:`) model name, where neither the package nor a config.json beside them tells it.
         scratch_seed: draw the weights from this seed instead; nothing is read then.
 
         Raises:
             BadParamsError: no such model, or it is told nowhere, or it cannot be divided into stages.
             MissingArtifactError, OfflineError, VerificationError: the weights are not there or not what they claim.
         """
+        if is_monai_name(name):
+            model, name, scratch_seed = resolve_monai(name, scratch_seed)
         packaged = PACKAGED.get(name)
         if scratch_seed is not None:
             model_name = model or (packaged.model if packaged else name)
@@ -83,7 +90,10 @@ class ImageBackbone(nn.Module):
                 repair='Tell the model, or put a config.json with {"architecture": "..."} beside the weights.',
             )
         network = _create(model_name)
-        fit_tensors(network, read_tensors(weights), by_order=packaged is not None, name=name)
+        tensors = read_tensors(weights)
+        if is_monai_name(model_name):
+            tensors = network.adopt(tensors)
+        fit_tensors(network, tensors, by_order=packaged is not None, name=name)
         return cls._of(network, model_name, weights.sha256, weights)
 
     @classmethod
@@ -260,11 +270,13 @@ class ImageBackbone(nn.Module):
 
 
 def _create(model_name: str) -> nn.Module:
-    """timm's model with random weights.
+    """timm's or MONAI's model with random weights.
 
     Raises:
         BadParamsError: timm is absent or has no such model.
     """
+    if is_monai_name(model_name):
+        return create_monai(model_name)
     timm = _timm()
     if not timm.is_model(model_name):
         raise BadParamsError(f"timm has no model '{model_name}'.", repair=_did_you_mean(model_name))

@@ -18,7 +18,7 @@ CONFIG = "config.json"
 
 
 def read_tensors(weights: Weights) -> dict[str, Tensor]:
-    """The file's tensors by name. A .pth is opened only after its bytes gave the expected SHA-256.
+    """The file's tensors by name. A .pth or .pt is opened only after its bytes gave the expected SHA-256.
 
     Raises:
         VerificationError: the file changed since it was verified, or holds more than tensors.
@@ -37,7 +37,8 @@ def read_tensors(weights: Weights) -> dict[str, Tensor]:
         state = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
     except Exception as error:  # torch and safetensors raise several kinds for a damaged file
         raise VerificationError(f"{file} cannot be read as tensors: {error}") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    for key in ("state_dict", "model"):  # as Lightning, and as MONAI's CheckpointSaver write them
+        state = state.get(key, state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise VerificationError(f"{file} holds something else than named tensors.")
     return dict(state)

@@ -26,7 +26,7 @@ CHUNK_BYTES = 1 << 20
 HUB_TIMEOUT_SECONDS = 5.0
 HUB_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer*", "vocab*", "merges.txt")
 HUB_FILES += ("special_tokens_map.json", "*.model")
-CHECKPOINT_SUFFIXES = (".safetensors", ".pth")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def resolve_weights(name: str, *, sha256: str = "") -> Weights:
     """The folder of a packaged name (`minilm_l6`), a local folder or checkpoint file, or a hub id (`owner/model`).
 
     Raises:
-        BadParamsError: the name is none of these, or a .pth file without the SHA-256 that it must have.
+        BadParamsError: the name is none of these, or a .pth or .pt file without the SHA-256 that it must have.
         MissingArtifactError: the package is not installed, or the folder has no safetensors file.
         OfflineError: a hub id that is not on this machine, and the hub cannot be reached.
         VerificationError: the SHA-256 is not `sha256`, or not the packaged one.
@@ -131,16 +131,16 @@ def _check_checkpoint_file(path: Path, sha256: str) -> None:
     """Refuse a file that can hold code, unless its digest is told.
 
     Raises:
-        BadParamsError: another ending, or a .pth without a digest.
+        BadParamsError: another ending, or a .pth or .pt without a digest.
     """
     if path.suffix not in CHECKPOINT_SUFFIXES:
         raise BadParamsError(
-            f"{path} is no checkpoint: expected a file that ends in {' or '.join(CHECKPOINT_SUFFIXES)}.",
+            f"{path} is no checkpoint: expected a file that ends in {', '.join(CHECKPOINT_SUFFIXES)}.",
             repair="Save the weights with safetensors.torch.save_file.",
         )
-    if path.suffix == ".pth" and not sha256:
+    if path.suffix != ".safetensors" and not sha256:
         raise BadParamsError(
-            f"{path} is read only if its SHA-256 is told, since a .pth file can hold code.",
+            f"{path} is read only if its SHA-256 is told, since a {path.suffix} file can hold code.",
             repair="Give its sha256 as its author published it, or a .safetensors file.",
         )
 

@@ -84,11 +84,15 @@ def import_domain(
         list[str] | None, typer.Option(help="Pictures: value that means good; may be repeated.")
     ] = None,
     layout: Annotated[str | None, typer.Option(help="Pictures: auto, list, classes, mvtec or flat.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="DICOM: table joined by path, SOPInstanceUID or StudyInstanceUID.")
+    ] = None,
 ) -> None:
     """Import a user's own domain."""
     root = project_root()
     take_in = load_vertical(vertical).import_domain
     further = {"file": file, "split": split, "mask": mask, "negative": tuple(negative or ()), "layout": layout}
+    further["labels"] = labels
     further = {name: value for name, value in further.items() if value}
     check_options(vertical, take_in, list(further))
     outcome = take_in(

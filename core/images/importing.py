@@ -14,6 +14,7 @@ from core.data.declarations import Declarations, check_time
 from core.data.domain import DomainSpec, read_domain_spec, write_domain_spec
 from core.data.domain_folder import add_batch, batch_path, check_name, create_domain_folder, sha256_of
 from core.data.importing import ImportReport
+from core.data.raw_table import problem_frame
 from core.data.typing_rows import check_columns
 from core.errors import BadInputError
 from core.images.archive import archive_path, write_archive
@@ -71,6 +72,7 @@ def import_images(
     size_px: int | None = None,
     fit: Literal["squash", "pad"] | None = None,
     date: str | None = None,
+    refused: Sequence[tuple[str, str]] = (),
     report: Callable[[str], None] = print_progress,
 ) -> ImportReport:
     """Write `data_folder/vertical/domain/` from pictures on disk; a known domain gets a further batch.
@@ -79,7 +81,8 @@ def import_images(
     `ground_truth/`, or a zip or tar of one of these. Columns are named by `label` (default `label`), `file` (default
     `file`, paths relative to the list), `mask` (default `mask` where there is one), `group`, `split`, `time`, `key`;
     the others are kept to slice by. Labels in `negative` (default: the usual words for good) are good, those in
-    `positive` (default: the rest) defects. `colour`: default by the pictures.
+    `positive` (default: the rest) defects. `colour`: default by the pictures. `refused`: (name, reason) of files that
+    an earlier step set aside; they are quarantined and counted with the others.
 
     Raises:
         BadInputError: the list or a declaration is wrong, the batch is there already, no picture is left, all are
@@ -106,8 +109,19 @@ def import_images(
     wanted = PictureColumns(declared, mask=mask, split=split, label_probability=label_probability)
     options = ImportOptions(_words(positive), _words(negative), batch, colour, size_px, fit, date)
     with unpacked(path) as root:
-        listing = find_pictures(root, layout, file_column=file)
+        listing = _with_refused(find_pictures(root, layout, file_column=file), refused)
         return _import_listing(path, listing, folder, wanted, options, report)
+
+
+def _with_refused(listing: Listing, refused: Sequence[tuple[str, str]]) -> Listing:
+    """The list with files that an earlier step set aside among its problems, as row 0: they stand in no row of it."""
+    if not refused:
+        return listing
+    problems = problem_frame((0, listing.file_column, name, reason) for name, reason in refused)
+    known = listing.table.problems
+    problems = pd.concat([known, problems], ignore_index=True) if len(known) else problems
+    note = f"{len(refused):,} files were refused before, for example {refused[0][0]}: {refused[0][1]}."
+    return replace(listing, table=replace(listing.table, problems=problems, notes=(*listing.table.notes, note)))
 
 
 def _words(words: str | Sequence[str] | None) -> tuple[str, ...]:

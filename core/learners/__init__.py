@@ -22,6 +22,7 @@ from core.learners import (  # noqa: F401
     surface_cues,
     text_encoder,
     text_fusion,
+    weight_soup,
 )
 from core.learners.base import LEARNERS, Learner, load_learner, save_learner
 

@@ -40,7 +40,8 @@ class ImageClassifierOptions:
 
     views: mirrored and turned copies that keep the label, one drawn for each picture and epoch. test_views: the logit
     of a picture is the mean over these. jitter: of pixels; not where frozen stages' activations are kept.
-    recipe: the loss, the balance of classes, mixup. use_soft_labels: learn the labellers' grades, not 0 or 1.
+    recipe: the loss, the balance of classes, mixup, adversarial training. use_soft_labels: learn the labellers' grades,
+    not 0 or 1.
     keep_statistics: batch norms use the pretrained statistics also where weights move, safer with few labels.
     keep_activations: where leading stages are frozen, their output is kept on disk and never computed again.
     dropout: before the head, while training. checkpoint_folder: resume from there.
@@ -151,7 +152,9 @@ class ImageClassifier(BinaryTableLearner):
         strategy, groups = self._prepare(self._load_backbone(options.backbone), prior)
         self.frozen_stages_ = strategy.frozen_stages
         backbone = self.model_.backbone
-        train = TuningRows(self._inputs(backbone, images, options.views), self._targets(labelled), labelled.weights)
+        needs_pixels = options.recipe.adversarial_epsilon > 0
+        inputs = self._inputs(backbone, images, options.views, needs_pixels=needs_pixels)
+        train = TuningRows(inputs, self._targets(labelled), labelled.weights)
         held = None
         if valid is not None and valid.num_labelled:
             rows = valid.labelled()
@@ -195,11 +198,15 @@ class ImageClassifier(BinaryTableLearner):
         self.model_.eval()
         return strategy, groups
 
-    def _inputs(self, backbone: ImageBackbone, images: list[Image], views: str) -> ImageInputs:
+    def _inputs(
+        self, backbone: ImageBackbone, images: list[Image], views: str, *, needs_pixels: bool = False
+    ) -> ImageInputs:
         """Pooled features of a frozen backbone, activations after its frozen stages, or pixels."""
         from core.learners.activation_cache import ActivationCache
         from core.learners.image_inputs import PixelInputs, kept_activations, kept_features
 
+        if needs_pixels:
+            return PixelInputs(images, backbone, views, self.options.jitter)
         if self.frozen_stages_ == len(backbone.stages()):
             return kept_features(images, backbone, views)
         if self.frozen_stages_ and self.options.keep_activations:

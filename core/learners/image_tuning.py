@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.learners.adversarial_step import PictureScale, fast_perturbed
 from core.learners.image_augmentation import mixup
 from core.learners.image_inputs import ImageInputs
 from core.learners.image_losses import balanced_batch, balanced_class_weights, focal_loss, prior_log_odds
@@ -80,11 +81,19 @@ def tune(
     best: dict[str, Any] = {"loss": float("inf"), "statistics": None}
     start = train.inputs.start
 
-    def compute_loss(wrapped: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        logits = wrapped(batch["inputs"], start)
+    attack = _attack(model, recipe, train)
+
+    def loss_of(wrapped: nn.Module, inputs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        logits = wrapped(inputs, start)
         if recipe.loss == "focal":
             return focal_loss(logits, batch["targets"], batch["weights"], gamma=recipe.focal_gamma)
         return soft_cross_entropy(logits, batch["targets"], batch["weights"])
+
+    def compute_loss(wrapped: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        inputs = batch["inputs"]
+        if attack is not None:
+            inputs = attack(lambda changed: loss_of(wrapped, changed, batch), inputs)
+        return loss_of(wrapped, inputs, batch)
 
     def validate(wrapped: nn.Module) -> dict[str, float]:
         logits = score(wrapped, valid.inputs, num_views=1)
@@ -111,6 +120,25 @@ def tune(
                 if name in best["statistics"]:
                     buffer.copy_(best["statistics"][name])
     return result
+
+
+def _attack(
+    model: ImageModel, recipe: TuningRecipe, train: TuningRows
+) -> Callable[[Callable[[Tensor], Tensor], Tensor], Tensor] | None:
+    """(loss of inputs, inputs) to inputs changed against the model; None where the recipe asks for no such thing."""
+    if not recipe.adversarial_epsilon:
+        return None
+    is_grey = train.inputs.images[0].pixels.shape[2] == 1
+    scale = PictureScale(model.backbone.normalise, is_grey=is_grey)
+
+    def change(loss_of: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
+        changed = fast_perturbed(
+            lambda grey: loss_of(scale.to_inputs(grey)), scale.to_grey(inputs), recipe.adversarial_epsilon, generator
+        )
+        return scale.to_inputs(changed)
+
+    return change
 
 
 def prior_to_restore(recipe: TuningRecipe, train: TuningRows) -> float:

@@ -30,9 +30,13 @@ class TuningRecipe:
     class_balance: `weights` makes the classes weigh the same, `batches` fills each batch with as many of each; the
     training rows' log-odds are given back afterwards, so that probabilities stay those of the rows as they are.
     mixup_alpha: 0 = no mixing; 0.2 a little; 1 any share.
+    adversarial_epsilon: above 0 every batch is changed by up to so much of the grey range, against the model, before it
+    is learned; 2/255 = 0.008 is little. It costs twice the time and needs pixels, so that nothing is kept of frozen
+    stages while training.
     """
 
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: float = Field(default=2.0, ge=0.0)
     class_balance: Literal["none", "weights", "batches"] = "none"
     mixup_alpha: float = Field(default=0.0, ge=0.0)
+    adversarial_epsilon: float = Field(default=0.0, ge=0.0, lt=1.0)

@@ -26,7 +26,7 @@ from core.learners.kind_model import KindModel
 from core.params import parse_section
 
 FORMAT = 1
-MODEL_FILE, MANIFEST_FILE = "scoring_model.json", "manifest.json"
+MODEL_FILE, MANIFEST_FILE, GATE_FOLDER = "scoring_model.json", "manifest.json", "gate"
 # Formats that hold values only. A pickle (or anything not listed) would run code when it is opened.
 PLAIN_SUFFIXES = {".json", ".ubj", ".safetensors", ".parquet", ".csv", ".txt", ".sql", ".onnx"}
 REPAIR = "Run `dvc repro` to train it again, or `dvc checkout` to restore the files."
@@ -38,7 +38,8 @@ class ScoringModel:
 
     threshold: positive-class probability (calibrated) from which a case is adverse. typical: feature -> the
     training rows' median or most frequent value, against which reasons are told. provenance: parameters, data
-    hash, versions. conformal: when the model should abstain. kinds: which kind of positive, where labels tell.
+    hash, versions. conformal: when the model should abstain. kinds: which kind of positive, where labels tell. gate:
+    whether a picture is one that the model can judge at all.
     """
 
     learner: Learner
@@ -126,6 +127,8 @@ class ScoringModel:
             save_learner(self.learner, temporary / "learner")
             if self.kinds is not None:
                 self.kinds.save(temporary / "kinds")
+            if self.gate is not None:
+                self.gate.save(temporary / GATE_FOLDER)
             write_json(temporary / MODEL_FILE, self._to_dict())
             for path in _files(temporary):
                 if path.suffix not in PLAIN_SUFFIXES:
@@ -146,8 +149,9 @@ class ScoringModel:
         values = read_json(folder / MODEL_FILE)
         calibrator = CALIBRATORS[values["calibrator"]["name"]]
         spec = values["spec"]
+        learner = load_learner(folder / "learner")
         return cls(
-            learner=load_learner(folder / "learner"),
+            learner=learner,
             calibrator=calibrator.from_dict(values["calibrator"]["state"]),
             band=CalibrationBand.from_dict(values["band"]),
             threshold=values["threshold"],
@@ -160,6 +164,7 @@ class ScoringModel:
             typical=values["typical"],
             conformal=ConformalSets.from_dict(values["conformal"]) if values.get("conformal") else None,
             kinds=KindModel.load(folder / "kinds"),
+            gate=_load_gate(folder / GATE_FOLDER, learner),
         )
 
     def _to_dict(self) -> dict[str, Any]:
@@ -180,6 +185,15 @@ class ScoringModel:
             "options": self.options,
             "provenance": self.provenance,
         }
+
+
+def _load_gate(folder: Path, learner: Learner) -> Any | None:
+    """The input gate, which may ask the learner for descriptors; None where there is none."""
+    if not folder.exists():
+        return None
+    from core.learners.input_gate import InputGate  # most models have none
+
+    return InputGate.load(folder, learner)
 
 
 def verify_folder(folder: Path) -> None:

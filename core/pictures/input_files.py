@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,9 @@ class InputFiles:
 
 @contextmanager
 def input_files(
-    input_path: Path, *, leave_out: Path | None = None, more_suffixes: frozenset[str] = frozenset()
+    input_path: Path, *, leave_out: Sequence[Path] = (), more_suffixes: frozenset[str] = frozenset()
 ) -> Iterator[InputFiles]:
-    """The files of INPUT; those of an archive are gone afterwards. leave_out: a folder that is never
+    """The files of INPUT; those of an archive are gone afterwards. leave_out: folders that are never
     read (old maps). more_suffixes: endings that are read beside PICTURE_SUFFIXES; with the empty one, files without.
 
     A folder is read with all below it; hidden files and endings of no picture are left out and counted. A pattern's
@@ -52,7 +52,7 @@ def input_files(
         yield _below(found, input_path, leave_out, suffixes) if found.is_dir() else InputFiles(((found.name, found),))
 
 
-def _matches(pattern: str, leave_out: Path | None) -> InputFiles:
+def _matches(pattern: str, leave_out: Sequence[Path]) -> InputFiles:
     """The files of a pattern; `**` goes into folders. Names begin after the pattern's fixed folders."""
     parts = Path(pattern).parts
     first = next(place for place, part in enumerate(parts) if MAGIC.search(part))
@@ -64,7 +64,7 @@ def _matches(pattern: str, leave_out: Path | None) -> InputFiles:
     return InputFiles(tuple((path.relative_to(fixed).as_posix(), path) for path in sorted(paths, key=_natural)))
 
 
-def _below(folder: Path, told: Path, leave_out: Path | None, suffixes: frozenset[str]) -> InputFiles:
+def _below(folder: Path, told: Path, leave_out: Sequence[Path], suffixes: frozenset[str]) -> InputFiles:
     """Pictures below a folder."""
     paths, num_others = [], 0
     for path in folder.rglob("*"):
@@ -85,8 +85,8 @@ def _below(folder: Path, told: Path, leave_out: Path | None, suffixes: frozenset
     return InputFiles(tuple(named), notes)
 
 
-def _is_inside(path: Path, folder: Path | None) -> bool:
-    return folder is not None and path.resolve().is_relative_to(folder.resolve())
+def _is_inside(path: Path, folders: Sequence[Path]) -> bool:
+    return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -95,6 +95,7 @@ def predict_files(
     read_pixels: Callable[[bytes], np.ndarray] = decode,
     more_suffixes: frozenset[str] = frozenset(),
     write_more: WriteMore | None = None,
+    own_folders: Sequence[Path] = (),
 ) -> PredictSummary:
     """Score a folder (with all below it), a glob pattern, one file, a zip or a tar into a CSV, a row a file.
 
@@ -103,7 +104,8 @@ def predict_files(
     A file that cannot be read has its reason in `problem` and the decision for doubt. explain: write
     `<output stem>_heat_maps/<file>.png` of every picture that is not called negative (is_every_map: of all).
     read_pixels: a file's bytes to pixels. write_more: called for every scored file with its path, its row and its
-    overlay (S, S, 3) or None; the counts that it returns are told as notes. Memory holds one chunk of at most
+    overlay (S, S, 3) or None; the counts that it returns are told as notes. own_folders: where it writes, which are
+    no input even where they lie in it. Memory holds one chunk of at most
     `rows_per_chunk` pictures and 64 MB. Both outputs appear when they are complete.
 
     Raises:
@@ -121,7 +123,9 @@ def predict_files(
     count: Counter[str] = Counter()
     decisions: Counter[str] = Counter()
     with ExitStack() as stack:
-        given = stack.enter_context(input_files(input_path, leave_out=heat_folder, more_suffixes=more_suffixes))
+        given = stack.enter_context(
+            input_files(input_path, leave_out=(heat_folder, *own_folders), more_suffixes=more_suffixes)
+        )
         heat_to = stack.enter_context(replacing_folder(heat_folder)) if explain else None
         file = stack.enter_context(stack.enter_context(replacing_file(output)).open("w", encoding="utf-8", newline=""))
         writer = csv.DictWriter(file, _column_names(scorer, explain=explain), lineterminator="\n")

@@ -131,7 +131,8 @@ class PictureScorer:
         """(N,) bool and (N,) reasons of the input gate; none without one."""
         if self.model.gate is None:
             return np.zeros(len(samples), dtype=bool), np.full(len(samples), "", dtype=object)
-        return self.model.gate.is_outside(samples), self.model.gate.reasons(samples)
+        is_outside, reasons = self.model.gate.judge(samples)
+        return is_outside, np.array(reasons, dtype=object)
 
     def heat_maps(self, samples: Samples) -> np.ndarray:
         """(N, S, S) float32 in 0..1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *
         },
     )
     write_json(artifacts.path("evaluate", "fairness.json"), {"fairness": fairness, "proxies": proxies})
-    _write_evidence(model, opened, probability, vertical, params, artifacts, seed=seed)
+    _write_evidence(model, opened, attributes, probability, vertical, params, artifacts, seed=seed)
     for name, table in {
         "roc": roc_table(is_positive, positive),
         "precision_recall": precision_recall_table(is_positive, positive),
@@ -84,7 +84,8 @@ class EvaluationFacts:
     """What a vertical's `evaluate_more` gets.
 
     valid, test: labelled rows; levels are set on valid, test is only measured. probability: (N, 2) calibrated, of test.
-    read_masks: sample ids -> {sample id: (S, S) uint8 mask} of the target's rows.
+    read_masks: sample ids -> {sample id: (S, S) uint8 mask} of the target's rows. attributes: row by row with test, the
+    manifest's slice columns (sex, age, view). read_source: the source's labelled validation rows, if any.
     """
 
     model: ScoringModel
@@ -95,11 +96,14 @@ class EvaluationFacts:
     params: VerticalParams
     read_masks: Callable[[Sequence[str]], dict[str, np.ndarray]]
     seed: int
+    attributes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    read_source: Callable[[], Samples] | None = None
 
 
 def _write_evidence(
     model: ScoringModel,
     opened: dict[str, Samples],
+    attributes: pd.DataFrame,
     probability: np.ndarray,
     vertical: Vertical,
     params: VerticalParams,
@@ -114,8 +118,11 @@ def _write_evidence(
 
         return read_masks(artifacts.path("prepare", "columns"), params.prepare.target_domain, sample_ids)
 
+    def source() -> Samples:
+        return open_prepared(vertical, params, artifacts, splits=("source_valid",))["source_valid"].labelled()
+
     valid, test = opened["valid"].labelled(), opened["test"].labelled()
-    facts = EvaluationFacts(model, valid, test, probability, vertical, params, masks, seed)
+    facts = EvaluationFacts(model, valid, test, probability, vertical, params, masks, seed, attributes, source)
     with replacing_folder(artifacts.path("evaluate", "evidence")) as folder:
         more = vertical.evaluate_more(facts, folder) if vertical.evaluate_more is not None else {}
         write_json(folder / "evidence.json", more)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from core.evaluation.calibration import CALIBRATORS
 from core.evaluation.calibration_band import CalibrationBand
 from core.evaluation.conformal import ConformalSets
 from core.evaluation.metrics import METRICS
+from core.evaluation.operating_point import OperatingPoint, operating_point_for_sensitivity
 from core.evaluation.thresholds import cheapest_threshold
 from core.learners import LEARNERS
 from core.learners.base import Learner
@@ -30,6 +32,9 @@ from core.params import TrainParams, VerticalParams
 from core.transfers import TRANSFERS
 from core.transfers.base import Transfer, TransferTask
 from core.vertical import Vertical
+
+if TYPE_CHECKING:
+    from core.learners.input_gate import InputGate
 
 # Below this many labelled validation rows a calibration map or a threshold would follow noise.
 MIN_CALIBRATION_ROWS = 30
@@ -51,6 +56,8 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
     if not learner.is_one_class:
         kinds = KindModel.fit(learner_maker(params.train, params.train.learner, seed=seed), opened["train"])
         model = replace(model, kinds=kinds)
+    if params.train.input_gate_error_rate is not None and vertical.modality == "image":
+        model = replace(model, gate=fit_gate(learner, opened, params.train.input_gate_error_rate, seed=seed))
     model = model.with_context(
         spec=read_specs(artifacts)[params.prepare.target_domain],
         train=opened["train"],
@@ -117,7 +124,7 @@ def _calibration_rows(opened: dict[str, Samples], *, is_one_class: bool) -> tupl
 def calibrate(
     learner: Learner, tuning: Samples, vertical: Vertical, params: VerticalParams, *, seed: int
 ) -> ScoringModel:
-    """Calibration map, its band, the cheapest threshold and the conformal sets, all from the validation rows alone.
+    """Calibration map, its band, the threshold by rule and the conformal sets, all from the validation rows alone.
 
     A one-class learner has set its threshold from good rows and is left as it is.
     """
@@ -142,17 +149,12 @@ def calibrate(
         seed=seed,
     )
     positive = calibrator.transform(raw)[:, vertical.positive_index]
-    threshold = cheapest_threshold(
-        tuning.targets == vertical.positive_index,
-        positive,
-        params.train.cost_false_negative,
-        params.train.cost_false_positive,
-    )
+    threshold, _ = choose_threshold(params.train, tuning.targets == vertical.positive_index, positive)
     return ScoringModel(
         learner=learner,
         calibrator=calibrator,
         band=band,
-        threshold=float(threshold),
+        threshold=threshold,
         schema=tuning.schema,
         classes=vertical.classes,
         positive_class=vertical.positive_class,
@@ -160,6 +162,31 @@ def calibrate(
             calibrator.transform(raw), tuning.targets, error_rate=params.train.conformal_error_rate
         ),
     )
+
+
+def choose_threshold(
+    params: TrainParams, is_positive: np.ndarray, score: np.ndarray
+) -> tuple[float, OperatingPoint | None]:
+    """The threshold by `threshold_rule` on rows (N,), and what is known of a stated sensitivity."""
+    if params.threshold_rule == "sensitivity":
+        point = operating_point_for_sensitivity(is_positive, score, params.target_sensitivity)
+        return point.threshold, point
+    threshold = cheapest_threshold(is_positive, score, params.cost_false_negative, params.cost_false_positive)
+    return float(threshold), None
+
+
+def fit_gate(learner: Learner, opened: dict[str, Samples], error_rate: float, *, seed: int) -> InputGate:
+    """The input gate of source and target training pictures; labels are not read, test rows are not opened.
+
+    Its thresholds come from the target's validation pictures, and from the source's, too, where those are few.
+    """
+    from core.learners.input_gate import MIN_HELD_OUT, InputGate
+
+    train = [opened[key] for key in ("source_train", "train") if len(opened[key])]
+    held_out = [opened["valid"]]
+    if len(opened["valid"]) < MIN_HELD_OUT:
+        held_out.append(opened["source_valid"])
+    return InputGate(error_rate, seed=seed).fit(learner, train, [part for part in held_out if len(part)])
 
 
 def _write_metrics(
@@ -175,6 +202,10 @@ def _write_metrics(
     """What was chosen and how it does on validation, which is returned; the curves where the learner kept them."""
     probability = model.predict_probability(tuning)
     has_both = len(np.unique(tuning.targets)) > 1
+    point = None
+    if not model.learner.is_one_class:
+        positive = probability[:, vertical.positive_index]
+        _, point = choose_threshold(params.train, tuning.targets == vertical.positive_index, positive)
     valid = {
         name: METRICS[name].function(tuning.targets, probability, vertical.positive_index)
         for name in vertical.metrics
@@ -189,6 +220,9 @@ def _write_metrics(
             "rows": {key: {"rows": len(s), "labelled": s.num_labelled} for key, s in opened.items()},
             "calibrated_on": tuning_domain,
             "threshold": model.threshold,
+            "threshold_rule": "one_class" if model.learner.is_one_class else params.train.threshold_rule,
+            "operating_point": asdict(point) if point is not None else None,
+            "input_gate": model.gate.facts() if model.gate is not None else None,
             "fit_seconds": round(fit_seconds, 2),
             "validation": valid,
         },
