@@ -1,0 +1,1 @@
+"""MONAI the way the field uses it: bundle, maps with their sanity check, datasets, transforms and metrics."""
