@@ -95,3 +95,14 @@ def test_readme_training_speed_is_that_of_the_benchmark():
     assert f"{result['plain_best_auc']:.3f} after four epochs and {result['plain_seconds_to_best']:.0f} s" in README
     assert f"{result['share_of_plain_time']:.2f} of its time, {result['target_share']:.2f} was aimed at" in README
     assert len(result["plain"]["curve"]) == 4
+
+
+def test_readme_shortcut_of_the_radiographs_is_that_of_x2():
+    result = read_json(ROOT / "verticals/chest_xray/results/x2.json")
+    cues, target = result["shortcut"]["cues"], result["target"]
+    assert [f"{cues[side]['all_together']['auc']:.2f}" for side in ("source", "target")] == ["0.90", "0.90"]
+    assert "with AUC 0.90" in README
+    assert f"in the other ({cues['fitted_on_source_read_on_target']['auc']:.2f})" in README
+    assert f"still give {result['shortcut']['controls']['only_border']['auc']:.2f}." in README
+    assert target["0"]["is_refused"]
+    assert f"Calibration error {target['50']['ece']:.3f} at 50 labels" in README
