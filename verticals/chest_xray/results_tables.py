@@ -49,7 +49,8 @@ def x2_table(result: Result, *, is_short: bool = False) -> str:
         for entry in result["ledger"]["entries"]
         if not is_short or entry["method"] in X2_SHORT[entry["budget"] == 0]
     ]
-    return markdown_table(["labels", "method", "AUC [95 %]", "ECE", "against the baseline", "verdict"], rows)
+    baseline = result["ledger"]["baseline"]
+    return markdown_table(["labels", "method", "AUC [95 %]", "ECE", f"against {baseline}", "verdict"], rows)
 
 
 TABLES: Mapping[str, ResultTable] = {
