@@ -14,7 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from core.data.label_budget import draw_budget
 from core.data.samples import Samples
 from core.evaluation.intervals import bootstrap_interval
-from core.evaluation.ledger import LedgerRun, build_ledger
+from core.evaluation.ledger import LedgerRun
+from core.evaluation.ledger_by_budget import ledger_by_budget
 from core.evaluation.metrics import METRICS
 from core.images.acquisition_cues import acquisition_cues
 from core.images.image import images_of
@@ -75,7 +76,7 @@ def run(
     cues = {side: acquisition_cues(images_of(rows)) for side, rows in (("source", source), ("target", target))}
     bench = _Bench(source, target, cues, make, report)
     runs = bench.runs(budgets, num_draws, unlabelled)
-    ledger = ledger_of_budgets(runs, target, budgets)
+    ledger = ledger_by_budget(runs, target, budgets, baseline=BASELINE)
     result = {
         "title": "Chest radiographs, kermany (children) to nih (adults), AUC on the target",
         "rows": {"source": len(source), "target": len(target), "diseased_target": int(target.targets.sum())},
@@ -216,20 +217,6 @@ def calibration_map(labelled: Samples, make: Callable[[], Learner], *, seed: int
         logits[held] = logits_of(make().fit(labelled.take(fit)), labelled.take(held))
     is_held = ~np.isnan(logits)
     return fit_part_map(logits[is_held], labelled.targets[is_held], labelled.weights[is_held])
-
-
-def ledger_of_budgets(runs: Sequence[LedgerRun], target: Samples, budgets: Sequence[int | str]) -> dict[str, Any]:
-    """One ledger a budget, since methods and draws differ, joined."""
-    parts = [
-        build_ledger(
-            [run for run in runs if run.budget == budget], target.targets,
-            metric="auc", positive_index=1, baseline=BASELINE, groups=target.groups,
-        )
-        for budget in budgets
-    ]  # fmt: skip
-    joined = {name: [row for part in parts for row in part[name]] for name in ("entries", "runs")}
-    best = {budget: method for part in parts for budget, method in part["best_by_budget"].items()}
-    return {**parts[-1], **joined, "best_by_budget": best}
 
 
 def calibration_figures(runs: Sequence[LedgerRun], target: Samples) -> list[dict[str, Any]]:

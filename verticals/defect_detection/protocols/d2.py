@@ -12,7 +12,8 @@ import numpy as np
 
 from core.data.label_budget import draw_budget
 from core.data.samples import Samples
-from core.evaluation.ledger import LedgerRun, build_ledger
+from core.evaluation.ledger import LedgerRun
+from core.evaluation.ledger_by_budget import ledger_by_budget
 from core.learners.base import Learner
 from core.learners.image_probe import ImageProbe
 from core.reporting.protocol_result import write_protocol_result
@@ -95,7 +96,7 @@ def _run_direction(
                         ]
                 runs.append(LedgerRun(method, budget, draw, draw, probability, (time.perf_counter() - started) / 2))
                 report(f"{source_name} -> {target_name}, {budget} labels, draw {draw}: {method}")
-    ledger = _ledger_of_budgets(runs, target)
+    ledger = ledger_by_budget(runs, target, BUDGETS, baseline=BASELINE)
     for entry in ledger["entries"]:
         told = f"{source_name} -> {target_name} {entry['budget']!s:>3} {entry['method']:34} {entry['mean']:.4f}"
         report(f"{told} [{entry['low']:.4f}, {entry['high']:.4f}] accuracy {entry['accuracy']:.3f} {entry['verdict']}")
@@ -105,20 +106,6 @@ def _run_direction(
         "chosen_by_aligned": chosen,
         "ledger": ledger,
     }
-
-
-def _ledger_of_budgets(runs: Sequence[LedgerRun], target: Samples) -> dict[str, Any]:
-    """One ledger a budget, since the methods and the draws differ, joined."""
-    parts = [
-        build_ledger(
-            [run for run in runs if run.budget == budget], target.targets,
-            metric="auc", positive_index=1, baseline=BASELINE, groups=target.groups,
-        )
-        for budget in BUDGETS
-    ]  # fmt: skip
-    joined = {name: [row for part in parts for row in part[name]] for name in ("entries", "runs")}
-    best = {budget: method for part in parts for budget, method in part["best_by_budget"].items()}
-    return {**parts[-1], **joined, "best_by_budget": best}
 
 
 def _fit(

@@ -1,0 +1,28 @@
+"""Ledgers of single budgets, joined."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from core.evaluation.ledger import LedgerRun, build_ledger
+from core.evaluation.ledger_by_budget import ledger_by_budget
+
+
+def test_ledger_by_budget_joins_the_ledgers_of_budgets_with_other_methods():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 20)
+    target = SimpleNamespace(targets=labels, groups=np.arange(40).astype(str))
+
+    def run(method, budget, draw):
+        positive = np.clip(0.3 * labels + rng.uniform(0.1, 0.6, 40), 0, 1)
+        return LedgerRun(method, budget, draw, draw, np.column_stack([1 - positive, positive]))
+
+    runs = [run("plain", 0, 0), run("aligned", 0, 0), *(run(m, 50, d) for m in ("plain", "pooled") for d in (0, 1))]
+    joined = ledger_by_budget(runs, target, (0, 50), baseline="plain")
+    assert {(row["budget"], row["method"]) for row in joined["entries"]} == {
+        (0, "plain"), (0, "aligned"), (50, "plain"), (50, "pooled"),
+    }  # fmt: skip
+    alone = build_ledger(runs[2:], labels, metric="auc", positive_index=1, baseline="plain", groups=target.groups)
+    assert [row for row in joined["entries"] if row["budget"] == 50] == alone["entries"]
+    assert len(joined["runs"]) == len(runs)
+    assert set(joined["best_by_budget"]) == {"0", "50"}
