@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,13 +59,28 @@ class Vertical:
         return self.classes.index(self.positive_class)
 
 
+@dataclass(frozen=True)
+class Later:
+    """A function of a module that is imported when it is first called or its signature is asked for."""
+
+    module: str
+    name: str
+
+    def resolve(self) -> Callable[..., Any]:
+        """The function itself."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.resolve()(*arguments, **keywords)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.resolve())
+
+
 def later(module: str, name: str) -> Callable[..., Any]:
-    """A function of a module that is imported when it is first called, so that listing verticals stays quick."""
-
-    def call(*arguments: Any, **keywords: Any) -> Any:
-        return getattr(importlib.import_module(module), name)(*arguments, **keywords)
-
-    return call
+    """A function that is imported when it is needed, so that listing verticals stays quick."""
+    return Later(module, name)
 
 
 def vertical_names() -> list[str]:

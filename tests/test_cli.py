@@ -4,8 +4,10 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli import app, main
+from core.cli.domains import check_options
 from core.cli.project import parse_assignment
-from core.errors import CrossdomainError
+from core.errors import BadParamsError, CrossdomainError
+from core.vertical import load_vertical, vertical_names
 
 COMMANDS = ("fetch", "import", "run", "predict", "compare", "cache", "doctor")
 
@@ -85,3 +87,13 @@ def test_cache_is_measured_and_cleared(monkeypatch, tmp_path):
     assert (tmp_path / "features").exists()
     assert "cleared" in CliRunner().invoke(app, ["cache", "--clear"]).output
     assert not (tmp_path / "features").exists() and not (tmp_path / "activations").exists()
+
+
+@pytest.mark.parametrize("vertical", vertical_names())
+def test_picture_options_of_import_are_known_where_the_vertical_has_pictures(vertical):
+    chosen = load_vertical(vertical)
+    if chosen.modality == "image":
+        check_options(vertical, chosen.import_domain, ["split", "mask", "negative", "layout", "file"])
+    else:
+        with pytest.raises(BadParamsError, match="--mask"):
+            check_options(vertical, chosen.import_domain, ["mask"])
