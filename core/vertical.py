@@ -71,6 +71,7 @@ class Later:
         return getattr(importlib.import_module(self.module), self.name)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the function itself."""
         return self.resolve()(*arguments, **keywords)
 
     @property

@@ -52,8 +52,8 @@ def _folder_of(root: Path, name: str) -> Path:
     if not folder.exists():
         raise MissingArtifactError(
             f"Domain '{name}' is not in data/.",
-            repair=f"`crossdomain import {VERTICAL} {name} FOLDER --label label --group patient_id`, and `--split split` "
-            "where the publisher split it.",
+            repair=f"`crossdomain import {VERTICAL} {name} FOLDER --label label --group patient_id`, with "
+            "`--split split` where the publisher split it.",
         )
     return folder
 
