@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFilter
 
-from core.errors import BadParamsError, did_you_mean
 from core.images.image import Image
+from core.images.pixel_changes import PixelChange, as_bytes, change_pictures, from_pillow, jpeg_of_quality, to_pillow
 
 STRENGTHS = (1, 2, 3, 4, 5)
 # The strengths that MedMNIST-C gives its ChestMNIST. Scales and blurs are told for a picture of 224 px.
@@ -26,8 +24,6 @@ BRIGHTER, DARKER = (1.1, 1.2, 1.3, 1.4, 1.5), (0.9, 0.8, 0.7, 0.6, 0.5)
 MORE_CONTRAST, LESS_CONTRAST = (1.1, 1.2, 1.3, 1.4, 1.6), (0.9, 0.8, 0.7, 0.6, 0.4)
 GAMMA_UP, GAMMA_DOWN = (1.1, 1.2, 1.3, 1.4, 1.6), (0.9, 0.8, 0.7, 0.6, 0.4)
 
-Corruption = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
-
 
 def corrupt(images: Sequence[Image], name: str, strength: int, *, seed: int = 0) -> list[Image]:
     """(N,) the pictures after one corruption.
@@ -41,38 +37,31 @@ def corrupt(images: Sequence[Image], name: str, strength: int, *, seed: int = 0)
     Raises:
         BadParamsError: no such corruption or strength.
     """
-    if name not in CORRUPTIONS:
-        raise BadParamsError(f"Unknown corruption '{name}'.", repair=did_you_mean(name, CORRUPTIONS))
-    if strength not in STRENGTHS:
-        raise BadParamsError(f"The strength of '{name}' is {strength}, expected one of {STRENGTHS}.")
-    return [_corrupt_one(image, name, strength, seed) for image in images]
+    return change_pictures(images, CORRUPTIONS, name, strength, strengths=STRENGTHS, what="corruption", seed=seed)
 
 
 def pixelate(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """Made small by averaging, and large again as squares."""
     side = len(pixels)
     small = max(1, int(side * PIXELATE_FRACTIONS[strength - 1]))
-    shrunk = _to_pillow(pixels).resize((small, small), PillowImage.Resampling.BOX)
-    return _from_pillow(shrunk.resize((side, side), PillowImage.Resampling.NEAREST), pixels)
+    shrunk = to_pillow(pixels).resize((small, small), PillowImage.Resampling.BOX)
+    return from_pillow(shrunk.resize((side, side), PillowImage.Resampling.NEAREST), pixels)
 
 
 def jpeg(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """Packed as JPEG and unpacked."""
-    buffer = io.BytesIO()
-    _to_pillow(pixels).save(buffer, format="JPEG", quality=JPEG_QUALITIES[strength - 1])
-    with PillowImage.open(buffer) as image:
-        return _from_pillow(image, pixels)
+    return jpeg_of_quality(pixels, JPEG_QUALITIES[strength - 1])
 
 
 def gaussian_noise(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """x + c n with n standard normal: the detector's electronics."""
     spread = 255.0 * GAUSSIAN_DEVIATIONS[strength - 1]
-    return _as_bytes(pixels + spread * generator.standard_normal(pixels.shape))
+    return as_bytes(pixels + spread * generator.standard_normal(pixels.shape))
 
 
 def speckle_noise(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """x + c x n: noise that grows with the signal."""
-    return _as_bytes(pixels * (1.0 + SPECKLE_DEVIATIONS[strength - 1] * generator.standard_normal(pixels.shape)))
+    return as_bytes(pixels * (1.0 + SPECKLE_DEVIATIONS[strength - 1] * generator.standard_normal(pixels.shape)))
 
 
 def impulse_noise(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
@@ -84,17 +73,17 @@ def impulse_noise(pixels: np.ndarray, strength: int, generator: np.random.Genera
 def gaussian_blur(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """Out of focus, or moved."""
     sigma_px = BLUR_SIGMAS_PX[strength - 1] * len(pixels) / BLUR_SIDE_PX
-    return _from_pillow(_to_pillow(pixels).filter(ImageFilter.GaussianBlur(sigma_px)), pixels)
+    return from_pillow(to_pillow(pixels).filter(ImageFilter.GaussianBlur(sigma_px)), pixels)
 
 
 def brightness_up(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """c x with c above 1."""
-    return _as_bytes(pixels * BRIGHTER[strength - 1])
+    return as_bytes(pixels * BRIGHTER[strength - 1])
 
 
 def brightness_down(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """c x with c below 1."""
-    return _as_bytes(pixels * DARKER[strength - 1])
+    return as_bytes(pixels * DARKER[strength - 1])
 
 
 def contrast_up(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
@@ -109,15 +98,15 @@ def contrast_down(pixels: np.ndarray, strength: int, generator: np.random.Genera
 
 def gamma_up(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """255 (x / 255)^c with c above 1: darker middle greys, as of another window or lookup table."""
-    return _as_bytes(255.0 * (pixels / 255.0) ** GAMMA_UP[strength - 1])
+    return as_bytes(255.0 * (pixels / 255.0) ** GAMMA_UP[strength - 1])
 
 
 def gamma_down(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """255 (x / 255)^c with c below 1: brighter middle greys."""
-    return _as_bytes(255.0 * (pixels / 255.0) ** GAMMA_DOWN[strength - 1])
+    return as_bytes(255.0 * (pixels / 255.0) ** GAMMA_DOWN[strength - 1])
 
 
-CORRUPTIONS: dict[str, Corruption] = {
+CORRUPTIONS: dict[str, PixelChange] = {
     "pixelate": pixelate,
     "jpeg": jpeg,
     "gaussian_noise": gaussian_noise,
@@ -133,25 +122,6 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 
 
-def _corrupt_one(image: Image, name: str, strength: int, seed: int) -> Image:
-    key = hashlib.sha256(f"{seed} {name} {image.digest}".encode()).digest()
-    generator = np.random.default_rng(int.from_bytes(key[:8], "little"))
-    pixels = CORRUPTIONS[name](np.asarray(image.pixels), strength, generator)
-    return Image.of_pixels(pixels, height_px=image.height_px, width_px=image.width_px)
-
-
 def _contrast(pixels: np.ndarray, factor: float) -> np.ndarray:
     mean = pixels.mean()
-    return _as_bytes(mean + factor * (pixels - mean))
-
-
-def _as_bytes(values: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
-
-
-def _to_pillow(pixels: np.ndarray) -> PillowImage.Image:
-    return PillowImage.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
-
-
-def _from_pillow(image: PillowImage.Image, pixels: np.ndarray) -> np.ndarray:
-    return np.asarray(image).reshape(pixels.shape).copy()
+    return as_bytes(mean + factor * (pixels - mean))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFilter
 
-from core.errors import BadParamsError, did_you_mean
 from core.images.image import Image
+from core.images.pixel_changes import PixelChange, as_bytes, change_pictures, from_pillow, jpeg_of_quality, to_pillow
 
 STRENGTHS = (1, 2, 3)
 BRIGHTNESS_FRACTIONS = (0.1, 0.2, 0.4)  # brighter or darker by so much
@@ -19,8 +17,6 @@ BLUR_FRACTIONS = (0.002, 0.004, 0.008)  # sigma, of the side
 NOISE_FRACTIONS = (0.02, 0.05, 0.1)  # standard deviation, of the full range
 ROTATION_DEGREES = (2.0, 5.0, 10.0)  # to the left or to the right
 JPEG_QUALITIES = (75, 40, 15)
-
-Disturbance = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
 def disturb(images: Sequence[Image], name: str, strength: int, *, seed: int = 0) -> list[Image]:
@@ -32,29 +28,25 @@ def disturb(images: Sequence[Image], name: str, strength: int, *, seed: int = 0)
     Raises:
         BadParamsError: no such disturbance or strength.
     """
-    if name not in DISTURBANCES:
-        raise BadParamsError(f"Unknown disturbance '{name}'.", repair=did_you_mean(name, DISTURBANCES))
-    if strength not in STRENGTHS:
-        raise BadParamsError(f"The strength of '{name}' is {strength}, expected one of {STRENGTHS}.")
-    return [_disturb_one(image, name, strength, seed) for image in images]
+    return change_pictures(images, DISTURBANCES, name, strength, strengths=STRENGTHS, what="disturbance", seed=seed)
 
 
 def brightness(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """Every pixel times 1 + f or 1 - f."""
     factor = 1.0 + _sign(generator) * BRIGHTNESS_FRACTIONS[strength - 1]
-    return _as_bytes(pixels.astype(np.float64) * factor)
+    return as_bytes(pixels.astype(np.float64) * factor)
 
 
 def blur(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """A Gaussian blur of a fixed fraction of the side."""
     sigma_px = BLUR_FRACTIONS[strength - 1] * pixels.shape[0]
-    return _from_pillow(_to_pillow(pixels).filter(ImageFilter.GaussianBlur(sigma_px)), pixels)
+    return from_pillow(to_pillow(pixels).filter(ImageFilter.GaussianBlur(sigma_px)), pixels)
 
 
 def noise(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """Independent normal noise in each value."""
     spread = 255.0 * NOISE_FRACTIONS[strength - 1]
-    return _as_bytes(pixels + spread * generator.standard_normal(pixels.shape))
+    return as_bytes(pixels + spread * generator.standard_normal(pixels.shape))
 
 
 def rotation(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
@@ -62,20 +54,17 @@ def rotation(pixels: np.ndarray, strength: int, generator: np.random.Generator) 
     degrees = _sign(generator) * ROTATION_DEGREES[strength - 1]
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     fill = tuple(int(value) for value in np.median(border, axis=0))
-    image = _to_pillow(pixels)
+    image = to_pillow(pixels)
     fill_colour = fill[0] if image.mode == "L" else fill
-    return _from_pillow(image.rotate(degrees, PillowImage.Resampling.BILINEAR, fillcolor=fill_colour), pixels)
+    return from_pillow(image.rotate(degrees, PillowImage.Resampling.BILINEAR, fillcolor=fill_colour), pixels)
 
 
 def jpeg(pixels: np.ndarray, strength: int, generator: np.random.Generator) -> np.ndarray:
     """Packed as JPEG and unpacked."""
-    buffer = io.BytesIO()
-    _to_pillow(pixels).save(buffer, format="JPEG", quality=JPEG_QUALITIES[strength - 1])
-    with PillowImage.open(buffer) as image:
-        return _from_pillow(image, pixels)
+    return jpeg_of_quality(pixels, JPEG_QUALITIES[strength - 1])
 
 
-DISTURBANCES: dict[str, Disturbance] = {
+DISTURBANCES: dict[str, PixelChange] = {
     "brightness": brightness,
     "blur": blur,
     "noise": noise,
@@ -84,24 +73,5 @@ DISTURBANCES: dict[str, Disturbance] = {
 }
 
 
-def _disturb_one(image: Image, name: str, strength: int, seed: int) -> Image:
-    key = hashlib.sha256(f"{seed} {name} {image.digest}".encode()).digest()
-    generator = np.random.default_rng(int.from_bytes(key[:8], "little"))
-    pixels = DISTURBANCES[name](np.asarray(image.pixels), strength, generator)
-    return Image.of_pixels(pixels, height_px=image.height_px, width_px=image.width_px)
-
-
 def _sign(generator: np.random.Generator) -> float:
     return float(generator.choice([-1.0, 1.0]))
-
-
-def _as_bytes(values: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
-
-
-def _to_pillow(pixels: np.ndarray) -> PillowImage.Image:
-    return PillowImage.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
-
-
-def _from_pillow(image: PillowImage.Image, pixels: np.ndarray) -> np.ndarray:
-    return np.asarray(image).reshape(pixels.shape).copy()
