@@ -1,1 +1,1 @@
-"""Streamlit dashboards: a router and thin pages over what the pipeline wrote. None is here yet."""
+"""Dashboards over what the pipeline wrote and the saved models; they train nothing and change no artifact."""

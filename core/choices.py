@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from core.errors import BadParamsError
+import inspect
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from core.errors import BadParamsError, did_you_mean
 from core.learners import LEARNERS
 from core.learners.aligned import require_descriptors
 from core.params import VerticalParams, parse_section
@@ -12,6 +18,10 @@ from core.transfers.continued_training import can_continue
 from core.transfers.fixmatch import check_semi_supervised
 from core.transfers.self_supervised import check_adaptable
 from core.vertical import Vertical
+
+# Keywords of a transfer's constructor that the pipeline fills, or another key of params.yaml.
+FILLED = ("source_fits", "folder", "transfer_options")
+ELSEWHERE = {("auto", "candidates"): "train.candidates"}
 
 
 def check_choices(vertical: Vertical, params: VerticalParams) -> None:
@@ -23,6 +33,8 @@ def check_choices(vertical: Vertical, params: VerticalParams) -> None:
     parse_section(vertical.options_type, params.options, where=f"{vertical.name}.options")
     for name, options in params.train.learner_options.items():
         LEARNERS[name](options)
+    for name, options in params.train.transfer_options.items():
+        check_transfer_options(name, options)
     _check_pair(params.train.transfer, params.train.learner, params)
     for name in params.train.candidates:
         _ = TRANSFERS[name]  # auto itself passes over what does not suit the learner, and says so
@@ -59,3 +71,29 @@ def _check_pair(transfer: str, learner: str, params: VerticalParams) -> None:
         check_adaptable(fresh)
     if transfer == "fixmatch":
         check_semi_supervised(fresh)
+
+
+def check_transfer_options(name: str, options: Mapping[str, Any]) -> None:
+    """Whether the transfer's constructor takes these options, by name and by type.
+
+    Raises:
+        BadParamsError: there is no such transfer or option (the nearest is named), or a value that it cannot take.
+    """
+    transfer = TRANSFERS[name]
+    known = [key for key in inspect.signature(transfer).parameters if key not in FILLED]
+    known = [key for key in known if (name, key) not in ELSEWHERE]
+    # A transfer without options has `object`'s constructor, which has no hints.
+    hints = get_type_hints(transfer.__init__) if known else {}
+    for key, value in options.items():
+        where = f"train.transfer_options.{name}.{key}"
+        if (name, key) in ELSEWHERE:
+            raise BadParamsError(f"{where} is no option.", repair=f"Set {ELSEWHERE[name, key]} instead.")
+        if key not in known:
+            repair = did_you_mean(key, known) if known else f"Transfer '{name}' has no options; leave it out."
+            raise BadParamsError(f"Unknown option '{where}'.", repair=repair)
+        try:
+            TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            told = "; ".join(issue["msg"] for issue in error.errors())
+            raise BadParamsError(f"{where}: {told}; got {value!r}.") from None
+    transfer(**options)

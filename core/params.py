@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -58,17 +58,30 @@ class TrainParams:
 
     transfer: str = "auto"
     candidates: tuple[str, ...] = ()
+    transfer_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by transfer, checked in choices
     learner: str = "logistic_regression"
     learner_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by learner
     calibration: Literal["none", "temperature", "platt", "isotonic"] = "platt"
     conformal_error_rate: float = Field(default=0.05, gt=0.0, lt=0.5)  # rows of a class whose set may miss it
     cost_false_negative: float = Field(default=5.0, gt=0.0)  # a positive case that passes
     cost_false_positive: float = Field(default=1.0, gt=0.0)  # a negative case turned away
-    threshold_rule: Literal["cost", "sensitivity"] = "cost"  # the cheapest, or the highest that keeps a sensitivity
+    threshold_rule: Literal["cost", "sensitivity", "fixed"] = "cost"  # cheapest; highest that keeps a sensitivity; told
     target_sensitivity: float = Field(default=0.95, gt=0.0, lt=1.0)  # of threshold_rule: sensitivity
+    fixed_threshold: float | None = Field(default=None, ge=0.0, le=1.0, validate_default=True)  # of fixed alone
     input_gate_error_rate: float | None = Field(default=None, gt=0.0, lt=0.5)  # good pictures refused; None: no gate
     trackers: tuple[Literal["dvclive", "tensorboard", "wandb", "mlflow"], ...] = ("dvclive",)
     seed: int = 0
+
+    @field_validator("fixed_threshold")
+    @classmethod
+    def _check_fixed_threshold(cls, value: float | None, info: ValidationInfo) -> float | None:
+        """A threshold is told exactly when the rule asks for one."""
+        rule = info.data.get("threshold_rule")
+        if rule == "fixed" and value is None:
+            raise ValueError("threshold_rule 'fixed' needs a threshold between 0 and 1")
+        if rule in ("cost", "sensitivity") and value is not None:
+            raise ValueError(f"is read with threshold_rule 'fixed' alone, which is '{rule}'; leave it out or change it")
+        return value
 
 
 @dataclass(frozen=True, config=STRICT)

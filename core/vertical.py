@@ -29,6 +29,8 @@ class Vertical:
     it writes files into `folder` and returns what goes into evidence.json.
     `export(model, opened, params, folder)` writes what runs elsewhere into `folder` and returns its metrics, with
     `is_equal` and `largest_difference`; without it a points scorecard is exported.
+    `open_scorer(model_folder)` loads the saved model for a dashboard: of tables an object with
+    `score(raw) -> (columns, notes)`, of pictures a `core.pictures.scorer.PictureScorer`.
     `protocols` maps a benchmark id (`c1`) to a function (options) -> result dictionary.
     """
 
@@ -52,6 +54,7 @@ class Vertical:
     evaluate_more: Callable[..., dict[str, Any]] | None = None
     export: Callable[..., dict[str, Any]] | None = None
     predict: Callable[..., pd.DataFrame] | None = None
+    open_scorer: Callable[[Path], Any] | None = None
 
     @property
     def positive_index(self) -> int:

@@ -9,7 +9,9 @@ from core.cli.project import parse_assignment
 from core.errors import BadParamsError, CrossdomainError
 from core.vertical import load_vertical, vertical_names
 
-COMMANDS = ("fetch", "import", "run", "predict", "compare", "cache", "doctor")
+COMMANDS = (
+    "fetch", "import", "label", "run", "predict", "compare", "proposals", "users", "dashboard", "cache", "doctor",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -97,3 +99,15 @@ def test_picture_options_of_import_are_known_where_the_vertical_has_pictures(ver
     else:
         with pytest.raises(BadParamsError, match="--mask"):
             check_options(vertical, chosen.import_domain, ["mask"])
+
+
+def test_dashboard_refuses_a_public_address_where_nobody_signs_in(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed")
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CROSSDOMAIN_USERS", raising=False)
+    monkeypatch.delenv("CROSSDOMAIN_PROXY_USER_HEADER", raising=False)
+    code, error = run_main(monkeypatch, capsys, "dashboard", "--address", "0.0.0.0")
+    assert code == 2
+    assert "nobody is asked" in error and "crossdomain users add" in error

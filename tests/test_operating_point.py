@@ -101,3 +101,9 @@ def test_threshold_follows_the_rule_of_the_params():
     threshold, point = choose_threshold(params, is_positive, score)
     assert threshold == point.threshold == operating_point_for_sensitivity(is_positive, score, 0.9).threshold
     assert threshold != by_cost
+
+
+def test_threshold_that_is_fixed_is_taken_whatever_the_rows_are():
+    is_positive, score = scored(120, 150, seed=2)
+    params = TrainParams(threshold_rule="fixed", fixed_threshold=0.37)
+    assert choose_threshold(params, is_positive, score) == (0.37, None)

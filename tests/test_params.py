@@ -1,3 +1,4 @@
+import re
 from datetime import date
 from pathlib import Path
 
@@ -39,13 +40,25 @@ def test_params_of_the_repository_parse_for_every_vertical():
         ({**MINIMAL, "train": {"calibration": "plat"}}, "x.train.calibration"),
         ({"prepare": {"target_domain": "bank", "label_budget": -1}}, "x.prepare.label_budget"),
         ({"prepare": {"target_domain": "bank", "split": {"test_fraction": 1.5}}}, "test_fraction"),
+        ({**MINIMAL, "train": {"threshold_rule": "fixed"}}, "x.train.fixed_threshold: .*'fixed' needs a threshold"),
+        ({**MINIMAL, "train": {"fixed_threshold": 0.3}}, "x.train.fixed_threshold: .*which is 'cost'"),
+        ({**MINIMAL, "train": {"threshold_rule": "fixed", "fixed_threshold": 1.5}}, "x.train.fixed_threshold"),
         ({}, "x.prepare"),
     ],
 )
 def test_params_wrong_section_names_the_key(section, expected):
     with pytest.raises(BadParamsError) as caught:
         parse_section(VerticalParams, section, where="x")
-    assert expected in str(caught.value)
+    assert re.search(expected, str(caught.value))
+
+
+def test_set_params_fixed_threshold_is_adopted_with_its_rule(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    with pytest.raises(BadParamsError, match="fixed_threshold"):
+        set_params(path, {"credit_risk.train.fixed_threshold": 0.25})
+    set_params(path, {"credit_risk.train.threshold_rule": "fixed", "credit_risk.train.fixed_threshold": 0.25})
+    assert load_params(path, "credit_risk").train.fixed_threshold == 0.25
 
 
 def test_params_two_mistakes_are_both_named():

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from core import __version__
-from core.cli import cache, compare, doctor, domains, predict, run
+from core.cli import cache, compare, dashboard, doctor, domains, label, predict, proposals, run, users
 from core.errors import CrossdomainError
 
 EPILOG = (
@@ -25,9 +25,13 @@ app = typer.Typer(
 )
 app.command("fetch", help=domains.FETCH_HELP)(domains.fetch)
 app.command("import", help=domains.IMPORT_HELP)(domains.import_domain)
+app.command("label", help=label.HELP)(label.label)
 app.command("run", help=run.HELP)(run.run)
 app.command("predict", help=predict.HELP)(predict.predict)
 app.command("compare", help=compare.HELP)(compare.compare)
+app.command("proposals", help=proposals.HELP)(proposals.proposals)
+app.add_typer(users.app, name="users")
+app.command("dashboard", help=dashboard.HELP)(dashboard.dashboard)
 app.command("cache", help=cache.HELP)(cache.cache)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 

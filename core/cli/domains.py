@@ -76,6 +76,9 @@ def import_domain(
         list[str] | None, typer.Option(help="Known only after the outcome; may be repeated.")
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Never a feature; may be repeated.")] = None,
+    finding: Annotated[
+        list[str] | None, typer.Option(help="Pictures: column of one finding (yes, no, unknown); may be repeated.")
+    ] = None,
     batch: Annotated[str, typer.Option(help="Name of this delivery.")] = "initial",
     file: Annotated[str | None, typer.Option(help="Pictures: column of paths, relative to the list.")] = None,
     split: Annotated[str | None, typer.Option(help="Column with train, valid, test.")] = None,
@@ -92,7 +95,7 @@ def import_domain(
     root = project_root()
     take_in = load_vertical(vertical).import_domain
     further = {"file": file, "split": split, "mask": mask, "negative": tuple(negative or ()), "layout": layout}
-    further["labels"] = labels
+    further |= {"labels": labels, "finding": tuple(finding or ())}
     further = {name: value for name, value in further.items() if value}
     check_options(vertical, take_in, list(further))
     outcome = take_in(

@@ -31,6 +31,7 @@ class Declarations:
     protected: tuple[str, ...] = ()
     after_outcome: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    finding: tuple[str, ...] = ()
 
     def roles(self) -> dict[str, list[str]]:
         """Column -> the options that name it."""
@@ -39,7 +40,7 @@ class Declarations:
             column = getattr(self, role)
             if column is not None:
                 named.setdefault(column, []).append(role)
-        for role in ("text", "protected", "after_outcome", "drop"):
+        for role in ("text", "protected", "after_outcome", "drop", "finding"):
             for column in getattr(self, role):
                 named.setdefault(column, []).append(role)
         return named
@@ -71,12 +72,13 @@ def declared_columns(frame: pd.DataFrame, declared: Declarations) -> tuple[tuple
     """Every column of the file as a ColumnSpec: declared where declared, else inferred; and the notes."""
     columns, notes = [], []
     kinds = {name: "text" for name in declared.text}
-    for name in (declared.label, declared.group, declared.key):
+    for name in (declared.label, declared.group, declared.key, *declared.finding):
         if name is not None:
             kinds[name] = "category"
     if declared.time is not None:
         kinds[declared.time] = "date"
     uses = {declared.time: "time", declared.group: "group", declared.key: "key", declared.label: "label"}
+    uses |= dict.fromkeys(declared.finding, "finding")
     for name in frame.columns:
         guess = infer_column(name, frame[name], kind=kinds.get(name))
         use = uses.get(name) or ("ignore" if name in declared.drop else guess.column.use)

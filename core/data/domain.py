@@ -17,7 +17,9 @@ from core.images.spec import ImageSpec
 from core.params import STRICT, parse_section
 
 Kind = Literal["number", "category", "text", "date", "image", "mask"]
-Use = Literal["feature", "label", "key", "time", "group", "ignore", "split", "annotation", "label_probability"]
+Use = Literal[
+    "feature", "label", "key", "time", "group", "ignore", "split", "annotation", "label_probability", "finding"
+]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -34,7 +36,8 @@ class ColumnSpec:
     decimal: the decimal mark of a number's text; the other mark then separates thousands.
     image: how the pictures of a column of kind image (and the masks that belong to them) are brought to one size.
     A label_probability is the positive class's share as the labellers graded it, 0 to 1; a split column names each
-    row's split (train, valid, test); an annotation is evidence of the label, such as a mask, and never a feature.
+    row's split (train, valid, test); an annotation is evidence of the label, such as a mask, and never a feature. A
+    finding is present, absent or unknown beside others of the same row (words: `core.data.findings`), never a feature.
     """
 
     name: str

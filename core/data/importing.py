@@ -138,7 +138,7 @@ def _check_further_batch(raw: RawTable, spec: DomainSpec, declared: Declarations
     Raises:
         BadInputError: a column is missing, a declaration contradicts domain.yaml, or times do not parse.
     """
-    optional = {"label", "ignore"}  # a batch may come before its outcomes are known
+    optional = {"label", "finding", "ignore"}  # a batch may come before its outcomes are known
     required = [c.name for c in spec.raw_columns if c.use not in optional and not c.is_after_outcome]
     check_columns(raw.frame.columns, required, where=f"domain '{spec.name}'")
     for use in ("label", "time", "group", "key"):

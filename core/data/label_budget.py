@@ -7,6 +7,7 @@ from collections import deque
 import numpy as np
 import pandas as pd
 
+from core.data.manifest import finding_columns
 from core.data.samples import Samples
 from core.errors import BadParamsError
 
@@ -18,7 +19,8 @@ def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.Dat
     """One domain's manifest with at most `budget` labels over train and valid together; test rows keep theirs.
 
     Stratified by label, groups of up to twelve rows whole, deterministic; for one seed the labels of a smaller budget
-    are a subset of those of a larger one. Masked rows have label NaN and `is_masked` True. None masks nothing.
+    are a subset of those of a larger one. Masked rows have label NaN and `is_masked` True. Findings stay only where the
+    label is kept: a row without a label would tell them beyond the budget. None masks nothing.
 
     Raises:
         BadParamsError: a negative budget.
@@ -37,6 +39,8 @@ def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.Dat
         masked["label_probability"] = masked["label_probability"].astype(float).mask(hidden)
     if "kind" in masked:
         masked["kind"] = masked["kind"].mask(hidden, "")
+    for name in finding_columns(masked):
+        masked[name] = masked[name].astype(float).mask(is_open & ~kept)
     return masked
 
 

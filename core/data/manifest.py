@@ -12,6 +12,13 @@ OPTIONAL_COLUMNS = ("label_probability", "kind", "given_split")
 # Slice attributes follow these as `slice_<column>`.
 MANIFEST_COLUMNS = ("sample_id", "domain", "label", "group", "time", "split", "is_masked")
 SLICE_PREFIX = "slice_"
+# Findings are `finding_<column>`: 1.0 present, 0.0 absent, NaN unknown or masked.
+FINDING_PREFIX = "finding_"
+
+
+def finding_columns(manifest: pd.DataFrame) -> list[str]:
+    """The manifest's columns of findings, in its order."""
+    return [str(name) for name in manifest.columns if str(name).startswith(FINDING_PREFIX)]
 
 
 def check_manifest(manifest: pd.DataFrame, *, num_classes: int = 2, temporal_domain: str | None = None) -> None:
@@ -70,7 +77,7 @@ def _label_problems(manifest: pd.DataFrame, num_classes: int) -> list[str]:
     if len(strange):
         problems.append(f"{len(strange)} labels are not in 0..{num_classes - 1} ({_some(strange)}); no label is NaN")
     is_masked = manifest["is_masked"].astype(bool)
-    for name in ("label_probability", "kind"):
+    for name in ("label_probability", "kind", *finding_columns(manifest)):
         told = manifest[name].notna() & (manifest[name] != "") if name in manifest else is_masked & False
         if (is_masked & told).any():
             problems.append(f"{int((is_masked & told).sum())} masked rows still carry their {name}")

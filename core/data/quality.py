@@ -88,7 +88,7 @@ def describe_column(values: pd.Series, column: ColumnSpec) -> dict[str, Any]:
         "distinct": int(known.nunique()),
     }
     # A label's or key's values would tell in the report what the manifest masks.
-    if not len(known) or column.use in ("label", "key", "group"):
+    if not len(known) or column.use in ("label", "key", "group", "finding"):
         return described
     if column.kind == "number":
         numbers = known.to_numpy(dtype=float)

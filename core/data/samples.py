@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-ROW_FIELDS = ("labels", "sample_ids", "domains", "weights", "groups", "label_probability", "kinds")
+ROW_FIELDS = ("labels", "sample_ids", "domains", "weights", "groups", "label_probability", "kinds", "findings")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Samples:
     label_probability: (N,) float in 0..1, the positive class's share as the labellers graded it; NaN where they gave
     none or the label is masked. Left out: all NaN.
     kinds: (N,) str, the label's own word (`crack`, `good`); empty where the label is masked. Left out: all empty.
+    findings: (N, K) float, 1 present, 0 absent, NaN unknown or masked, of the K `finding_names`. Left out: all NaN.
     """
 
     inputs: Any
@@ -35,15 +36,21 @@ class Samples:
     schema: Any = None
     label_probability: np.ndarray = field(default=None)
     kinds: np.ndarray = field(default=None)
+    findings: np.ndarray = field(default=None)
+    finding_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.label_probability is None:
             object.__setattr__(self, "label_probability", np.full(len(self.labels), np.nan))
         if self.kinds is None:
             object.__setattr__(self, "kinds", np.full(len(self.labels), "", dtype=object))
+        if self.findings is None:
+            object.__setattr__(self, "findings", np.full((len(self.labels), len(self.finding_names)), np.nan))
         for name in ROW_FIELDS:
             if len(getattr(self, name)) != len(self.inputs):
                 raise ValueError(f"{name} has {len(getattr(self, name))} rows, inputs {len(self.inputs)}")
+        if self.findings.shape[1:] != (len(self.finding_names),):
+            raise ValueError(f"findings are {self.findings.shape}, expected (N, {len(self.finding_names)}) as named")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,14 +86,22 @@ class Samples:
         return np.where(np.isnan(self.label_probability), self.targets, self.label_probability)
 
     def with_labels(self, labels: np.ndarray) -> Samples:
-        """The same rows with other labels; where a label is taken away, its grade and its word go with it."""
+        """The same rows with other labels; where one is taken away, its grade, word and findings go with it."""
         is_gone = np.isnan(labels) | (labels != self.labels)
         return replace(
             self,
             labels=labels,
             label_probability=np.where(is_gone, np.nan, self.label_probability),
             kinds=np.where(is_gone, "", self.kinds),
+            findings=np.where(is_gone[:, None], np.nan, self.findings),
         )
+
+    def findings_of(self, names: Sequence[str]) -> np.ndarray:
+        """(N, len(names)) findings by name, in that order; NaN for one that these rows do not have."""
+        places = {name: place for place, name in enumerate(self.finding_names)}
+        unknown = np.full(len(self), np.nan)
+        columns = [self.findings[:, places[name]] if name in places else unknown for name in names]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0))
 
     def take(self, rows: np.ndarray | Sequence[int]) -> Samples:
         """The rows by position or by a Boolean mask, in the order given."""
@@ -122,7 +137,7 @@ class Samples:
 
 
 def concatenate(parts: Sequence[Samples]) -> Samples:
-    """Rows of tables in one schema, one part below the other.
+    """Rows of tables in one schema, one part below the other; a finding that a part lacks is unknown there.
 
     Raises:
         ValueError: the schemas differ.
@@ -131,8 +146,11 @@ def concatenate(parts: Sequence[Samples]) -> Samples:
     for part in parts[1:]:
         if part.schema != first.schema:
             raise ValueError("samples of different schemas cannot be concatenated")
+    names = tuple(dict.fromkeys(name for part in parts for name in part.finding_names))
+    parts = [replace(part, findings=part.findings_of(names), finding_names=names) for part in parts]
     return replace(
         first,
         inputs=pd.concat([part.inputs for part in parts], ignore_index=True),
+        finding_names=names,
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in ROW_FIELDS},
     )

@@ -10,15 +10,14 @@ import pandas as pd
 
 from core.data.domain import DomainSpec, read_domain_spec
 from core.data.domain_rows import DomainRows
+from core.data.findings import read_findings
 from core.data.labels import label_word, read_labels
+from core.data.late_label_rows import apply_late_labels
+from core.data.late_labels import read_late_labels
+from core.data.manifest import FINDING_PREFIX, finding_columns
+from core.data.sample_ids import sample_ids_of, text_of_use
 from core.data.samples import Samples
-from core.data.table_features import (
-    as_texts,
-    feature_columns,
-    feature_frame,
-    feature_schema,
-    has_time_column,
-)
+from core.data.table_features import feature_columns, feature_frame, feature_schema, has_time_column
 from core.data.table_translation import link_columns, translate_columns
 from core.data.typing_rows import type_rows
 from core.errors import BadInputError, MissingArtifactError
@@ -28,6 +27,9 @@ FIRST_BATCH = "initial"
 
 def read_table_domain(folder: Path) -> DomainRows:
     """All batches of a table domain, typed by its domain.yaml; the first batch first, the others by name.
+
+    Labels that came late (`labels/<batch>.parquet`) stand in the place of those that the rows came with; `columns`
+    keeps the label's text as it came.
 
     Raises:
         MissingArtifactError: no such domain (the nearest is named), or it has no rows folder.
@@ -55,6 +57,9 @@ def read_table_domain(folder: Path) -> DomainRows:
             f"Domain '{spec.name}': {len(repeated)} rows repeat a key, for example {repeated.iloc[0]}.",
             repair="Keys must be unique over all batches: correct the rows, or set another column's use to key.",
         )
+    manifest, late_problems = apply_late_labels(manifest, spec, read_late_labels(folder))
+    if len(late_problems):
+        problems = pd.concat([problems, late_problems], ignore_index=True)
     return DomainRows(spec=spec, manifest=manifest, columns=columns, problems=problems)
 
 
@@ -65,13 +70,13 @@ def _read_batch(path: Path, spec: DomainSpec) -> tuple[pd.DataFrame, pd.DataFram
     typed = type_rows(raw, spec)
     problems = typed.problems.assign(row=typed.problems["row"].astype("Int64"), count=1)
     labels, label_problems = _labels(raw, spec)
-    problems = pd.concat([problems, label_problems], ignore_index=True)
+    findings, finding_problems = read_findings(raw, spec)
+    untyped = _problem_frame([*label_problems, *finding_problems])
+    problems = pd.concat([problems, untyped], ignore_index=True)
     problems.insert(0, "batch", path.stem)
 
-    sample_ids = pd.Series([f"{spec.name}/{path.stem}/{row}" for row in range(len(raw))], dtype=object)
-    key = _text_of_use(raw, spec, "key")
-    sample_ids = (f"{spec.name}/" + key).where(key.notna(), sample_ids)
-    group = _text_of_use(raw, spec, "group")
+    sample_ids = sample_ids_of(raw, spec, path.stem)
+    group = text_of_use(raw, spec, "group")
     # Lenders number their borrowers each for itself: the domain keeps equal numbers apart.
     group = (f"{spec.name}/" + group).where(group.notna(), sample_ids)
     times = spec.with_use("time")
@@ -85,11 +90,11 @@ def _read_batch(path: Path, spec: DomainSpec) -> tuple[pd.DataFrame, pd.DataFram
             "time": pd.to_datetime(time, errors="coerce").astype("datetime64[us]"),
         }
     )
-    manifest = manifest.assign(**_annotations(raw, typed.frame, spec, labels))
+    manifest = manifest.assign(**_annotations(raw, typed.frame, spec, labels), **findings)
     return manifest, typed.frame, problems
 
 
-def _labels(raw: pd.DataFrame, spec: DomainSpec) -> tuple[np.ndarray, pd.DataFrame]:
+def _labels(raw: pd.DataFrame, spec: DomainSpec) -> tuple[np.ndarray, list[tuple]]:
     """(N,) labels, and one problem a text that is no outcome (with its count)."""
     problems = []
     labels = np.full(len(raw), np.nan)
@@ -103,8 +108,12 @@ def _labels(raw: pd.DataFrame, spec: DomainSpec) -> tuple[np.ndarray, pd.DataFra
             problems.append((None, name, None, "label missing: unlabelled", found.num_missing))
         for text, count in found.no_outcome.items():
             problems.append((None, name, text, "label neither positive nor negative: unlabelled", count))
+    return labels, problems
+
+
+def _problem_frame(problems: list[tuple]) -> pd.DataFrame:
     frame = pd.DataFrame(problems, columns=["row", "column", "value", "reason", "count"])
-    return labels, frame.astype({"row": "Int64", "value": object, "count": "int64"})
+    return frame.astype({"row": "Int64", "value": object, "count": "int64"})
 
 
 def _annotations(
@@ -116,20 +125,11 @@ def _annotations(
         grades = typed[graded[0].name].to_numpy(dtype=float)
         found["label_probability"] = np.where(np.isnan(labels) | (grades < 0) | (grades > 1), np.nan, grades)
     if len(spec.positive) > 1 and spec.label_column in raw:
-        words = _text_of_use(raw, spec, "label").map(label_word, na_action="ignore")
+        words = text_of_use(raw, spec, "label").map(label_word, na_action="ignore")
         found["kind"] = words.where(~np.isnan(labels), "")
     if spec.with_use("split"):
-        found["given_split"] = _text_of_use(raw, spec, "split")
+        found["given_split"] = text_of_use(raw, spec, "split")
     return found
-
-
-def _text_of_use(raw: pd.DataFrame, spec: DomainSpec, use: str) -> pd.Series:
-    """(N,) trimmed texts of the first column of that use; all missing where there is none."""
-    columns = [column.name for column in spec.with_use(use) if column.name in raw]
-    if not columns:
-        return pd.Series(None, index=range(len(raw)), dtype=object)
-    texts = as_texts(raw[columns[0]])
-    return texts.map(lambda text: text.strip() or None, na_action="ignore").astype(object)
 
 
 def open_table_dataset(
@@ -183,6 +183,7 @@ def open_table_dataset(
         positions.append(rows)
     inputs = _in_order(frames, positions)
     schema = feature_schema(chosen, has_time=has_time).with_categories_of(inputs[is_train])
+    told = finding_columns(manifest)
     return Samples(
         inputs=inputs,
         labels=manifest["label"].to_numpy(dtype=float),
@@ -195,6 +196,8 @@ def open_table_dataset(
         if "label_probability" in manifest
         else None,
         kinds=manifest["kind"].fillna("").to_numpy(dtype=object) if "kind" in manifest else None,
+        findings=manifest[told].to_numpy(dtype=float),
+        finding_names=tuple(name.removeprefix(FINDING_PREFIX) for name in told),
     )
 
 

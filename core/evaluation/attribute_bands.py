@@ -22,8 +22,9 @@ def attribute_groups(column: pd.Series, edges: Sequence[float] | None = None) ->
     is_missing = column.isna()
     numbers = _as_numbers(column)
     if numbers is None or (edges is None and numbers.nunique() <= MAX_PLAIN_VALUES):
-        names = column.astype(object).map(_plain_name, na_action="ignore")
-        return names.where(~is_missing, MISSING).astype(str)
+        codes, distinct = pd.factorize(column.astype(object))  # a million rows have a few names
+        names = np.array([*(_plain_name(value) for value in distinct), MISSING], dtype=object)
+        return pd.Series(names[codes], index=column.index, dtype=str)
     if edges is None:
         edges = np.unique(np.nanquantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf"))
     edges = np.asarray(edges, dtype=float)
@@ -36,7 +37,12 @@ def _as_numbers(column: pd.Series) -> pd.Series | None:
     """The column as float64, or None where some value is no number."""
     if pd.api.types.is_bool_dtype(column):
         return None
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    if not pd.api.types.is_numeric_dtype(column):
+        codes, distinct = pd.factorize(column)
+        values = np.append(pd.to_numeric(pd.Series(distinct), errors="coerce").to_numpy(dtype=float), np.nan)
+        numbers = pd.Series(values[codes], index=column.index)
+    else:
+        numbers = column.astype(float)
     return None if (numbers.isna() & column.notna()).any() or numbers.isna().all() else numbers
 
 

@@ -10,7 +10,6 @@ import pandas as pd
 from fairlearn.metrics import (
     MetricFrame,
     count,
-    demographic_parity_ratio,
     equalized_odds_difference,
     false_positive_rate,
     selection_rate,
@@ -115,10 +114,7 @@ def _comparison(
     can_compare = len(frame) > 1
     ratio = None
     if can_compare:
-        # Nobody favoured anywhere is equal treatment; fairlearn leaves 0/0 undefined.
-        ratio = 1.0
-        if is_favoured.any():
-            ratio = float(demographic_parity_ratio(is_positive[kept], is_favoured, sensitive_features=group))
+        ratio = four_fifths_ratio(pd.Series(is_favoured).groupby(group).mean().to_numpy())
     has_both = frame.index[frame[["true_positive_rate", "false_positive_rate"]].notna().all(axis=1)]
     both = np.isin(groups, has_both.to_numpy())
     odds = None
@@ -139,6 +135,15 @@ def _comparison(
         "least_favoured": str(frame["adverse_rate"].idxmax()) if can_compare else None,
         "most_favoured": str(frame["adverse_rate"].idxmin()) if can_compare else None,
     }
+
+
+def four_fifths_ratio(favourable_rates: np.ndarray) -> float:
+    """Smallest favourable rate (G,) / largest; 1 where nobody is favoured anywhere: that is equal treatment.
+
+    Source: 29 CFR 1607.4 (D); fairlearn's demographic parity ratio of the favourable decision.
+    """
+    largest = float(favourable_rates.max())
+    return float(favourable_rates.min()) / largest if largest > 0 else 1.0
 
 
 def _independence_p_value(is_favoured: np.ndarray, groups: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from core.data.typing_rows import check_columns
 from core.errors import BadInputError
 from core.images.archive import archive_path, write_archive
 from core.images.checking import PictureCheck, check_pictures, print_progress
-from core.images.import_notes import check_notes, label_notes, new_column_notes
+from core.images.import_notes import check_notes, finding_notes, label_notes, new_column_notes
 from core.images.layouts import Layout, Listing, find_pictures
 from core.images.picture_columns import (
     IMAGE,
@@ -66,6 +66,7 @@ def import_images(
     protected: Sequence[str] = (),
     after_outcome: Sequence[str] = (),
     drop: Sequence[str] = (),
+    finding: Sequence[str] = (),
     layout: Layout = "auto",
     batch: str = "initial",
     colour: Literal["grey", "rgb"] | None = None,
@@ -81,7 +82,8 @@ def import_images(
     `ground_truth/`, or a zip or tar of one of these. Columns are named by `label` (default `label`), `file` (default
     `file`, paths relative to the list), `mask` (default `mask` where there is one), `group`, `split`, `time`, `key`;
     the others are kept to slice by. Labels in `negative` (default: the usual words for good) are good, those in
-    `positive` (default: the rest) defects. `colour`: default by the pictures. `refused`: (name, reason) of files that
+    `positive` (default: the rest) defects. `finding`: columns that say present, absent or unknown of one finding each.
+    `colour`: default by the pictures. `refused`: (name, reason) of files that
     an earlier step set aside; they are quarantined and counted with the others.
 
     Raises:
@@ -105,6 +107,7 @@ def import_images(
         protected=tuple(protected),
         after_outcome=tuple(after_outcome),
         drop=tuple(drop),
+        finding=tuple(dict.fromkeys(finding)),
     )
     wanted = PictureColumns(declared, mask=mask, split=split, label_probability=label_probability)
     options = ImportOptions(_words(positive), _words(negative), batch, colour, size_px, fit, date)
@@ -168,6 +171,7 @@ def _import_listing(
     elif declared.key is not None:
         check_new_keys(kept, declared.key, folder)
     class_notes, num_unlabelled = label_notes(kept, spec, is_first=known is None)
+    class_notes += finding_notes(kept, spec, is_first=known is None)
     notes = [*listing.table.notes, *notes, *check_notes(check, frame, listing, columns), *class_notes]
     num_left_out = len(frame) - len(kept) + len(listing.table.problems)
     digest = sha256_of(path) if path.is_file() else _digest_of(check)

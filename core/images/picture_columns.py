@@ -59,7 +59,8 @@ def choose_columns(listing: Listing, wanted: PictureColumns, spec: DomainSpec | 
     split = wanted.split
     if split is None and listing.layout == "mvtec":
         split = SPLIT
-    roles = Counter([c for c in (label, declared.group, declared.time, mask, split, listing.file_column) if c])
+    named = (label, declared.group, declared.time, mask, split, listing.file_column, *declared.finding)
+    roles = Counter([column for column in named if column])
     twice = [column for column, count in roles.items() if count > 1]
     if twice and set(twice) != {declared.group}:
         raise BadInputError(f"The column '{twice[0]}' is given two roles.", repair="Keep one of them.")
@@ -77,17 +78,26 @@ def _as_in_domain(wanted: PictureColumns, spec: DomainSpec, present: Sequence[st
     for role in ("label", "group", "time", "key", "mask", "split", "label_probability"):
         column = wanted.own().get(role) if role in OWN_KINDS else getattr(wanted.declared, role)
         known = [c.name for c in spec.with_use(uses.get(role, role))]
-        if column is not None and column not in known:
+        _check_agrees(role, () if column is None else (column,), known)
+        found[role] = known[0] if known and known[0] in present else None
+        if role in {"group", "time", "key"} and known:
+            check_columns(present, known, where=f"domain '{spec.name}'")
+    own = {role: found.pop(role) for role in OWN_KINDS}
+    findings = [c.name for c in spec.with_use("finding")]
+    _check_agrees("finding", wanted.declared.finding, findings)
+    found["finding"] = tuple(name for name in findings if name in present)
+    return replace(wanted, declared=replace(wanted.declared, **found), **own)
+
+
+def _check_agrees(role: str, columns: Sequence[str], known: Sequence[str]) -> None:
+    """Raise BadInputError for a declared column that does not have this role in domain.yaml."""
+    for column in columns:
+        if column not in known:
             raise BadInputError(
                 f"--{role.replace('_', '-')} {column} contradicts domain.yaml, where it is "
                 f"{', '.join(known) or 'no column'}.",
                 repair="Leave the option out, or edit domain.yaml.",
             )
-        found[role] = known[0] if known and known[0] in present else None
-        if role in {"group", "time", "key"} and known:
-            check_columns(present, known, where=f"domain '{spec.name}'")
-    own = {role: found.pop(role) for role in OWN_KINDS}
-    return replace(wanted, declared=replace(wanted.declared, **found), **own)
 
 
 def column_specs(frame: pd.DataFrame, columns: PictureColumns, image: ImageSpec) -> tuple[ColumnSpec, ...]:

@@ -22,6 +22,7 @@ from core.evaluation.conformal import ConformalSets
 from core.explain.occlusion import occlusion_contributions
 from core.explain.typical_values import typical_values
 from core.learners.base import Learner, load_learner, save_learner
+from core.learners.finding_model import FindingModel
 from core.learners.kind_model import KindModel
 from core.params import parse_section
 
@@ -38,8 +39,9 @@ class ScoringModel:
 
     threshold: positive-class probability (calibrated) from which a case is adverse. typical: feature -> the
     training rows' median or most frequent value, against which reasons are told. provenance: parameters, data
-    hash, versions. conformal: when the model should abstain. kinds: which kind of positive, where labels tell. gate:
-    whether a picture is one that the model can judge at all.
+    hash, versions. conformal: when the model should abstain. kinds: which kind of positive, where labels tell.
+    findings: what else is in the row, one probability each, where columns tell. gate: whether a picture is one that the
+    model can judge at all.
     """
 
     learner: Learner
@@ -55,6 +57,7 @@ class ScoringModel:
     typical: Mapping[str, float | str | None] = field(default_factory=dict)
     conformal: ConformalSets | None = None
     kinds: KindModel | None = None
+    findings: FindingModel | None = None
     gate: Any | None = None
 
     @property
@@ -127,6 +130,8 @@ class ScoringModel:
             save_learner(self.learner, temporary / "learner")
             if self.kinds is not None:
                 self.kinds.save(temporary / "kinds")
+            if self.findings is not None:
+                self.findings.save(temporary / "findings")
             if self.gate is not None:
                 self.gate.save(temporary / GATE_FOLDER)
             write_json(temporary / MODEL_FILE, self._to_dict())
@@ -164,6 +169,7 @@ class ScoringModel:
             typical=values["typical"],
             conformal=ConformalSets.from_dict(values["conformal"]) if values.get("conformal") else None,
             kinds=KindModel.load(folder / "kinds"),
+            findings=FindingModel.load(folder / "findings"),
             gate=_load_gate(folder / GATE_FOLDER, learner),
         )
 

@@ -17,6 +17,7 @@ from core.evaluation.metrics import METRICS
 from core.images.disturbances import DISTURBANCES, STRENGTHS, disturb
 from core.images.image import images_of
 from core.pictures.examples import choose_examples, write_examples
+from core.pictures.finding_evidence import finding_table, macro_auc
 from core.pictures.localising import NATURAL_LEVEL, LocatedRows, calibrate_level, choose_rows, localise
 from core.stages.evaluate import EvaluationFacts
 
@@ -33,7 +34,7 @@ class PictureEvidence(Protocol):
 
 
 def evaluate_pictures(facts: EvaluationFacts, folder: Path, options: PictureEvidence) -> dict[str, Any]:
-    """Writes robustness.csv, kinds.csv, kind_confusion.csv, recalls.csv, examples.csv and examples/*.png."""
+    """Writes robustness, kinds, kind_confusion, findings, recalls and examples as CSV, and examples/*.png."""
     abstains = facts.model.abstains(facts.probability)
     result: dict[str, Any] = {"abstention": abstention(facts, abstains)}
     recalls = recall_at_false_alarms(*truth_and_score(facts))
@@ -44,6 +45,10 @@ def evaluate_pictures(facts: EvaluationFacts, folder: Path, options: PictureEvid
     if facts.model.kinds is not None:
         confusion, result["kind_macro_f1"] = kind_confusion(facts)
         write_table(folder / "kind_confusion.csv", confusion.reset_index(names="true"))
+    if facts.model.findings is not None:
+        table = finding_table(facts)
+        write_table(folder / "findings.csv", table)
+        result["findings"], result["finding_macro_auc"] = table.to_dict("records"), macro_auc(table)
     if options.robustness_rows:
         say("robustness", started := time.perf_counter())
         table = robustness(facts, options.robustness_rows)

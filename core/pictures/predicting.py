@@ -16,12 +16,13 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from core.artifacts import replacing_file, replacing_folder
+from core.data.manifest import FINDING_PREFIX
+from core.data.spreadsheet import harmless
 from core.errors import BadInputError
 from core.images.decoding import BadImage, decode
 from core.images.image import Image
-from core.learners.scoring_model import ScoringModel
 from core.pictures.input_files import input_files
-from core.pictures.scorer import PictureScorer, Scored, calibrated_level
+from core.pictures.scorer import PictureScorer, Scored, open_scorer
 from core.pictures.words import PictureWords
 from core.threads import num_threads
 
@@ -29,8 +30,6 @@ CHUNK_BYTES = 64 * 1024**2  # of fitted pictures; heat maps take four times as m
 MAX_CHUNK_ROWS = 256
 MAX_FILE_BYTES = 1024**3
 SYNTHETIC = "SYNTHETIC"
-# A spreadsheet runs a cell that begins so. Source: OWASP, "CSV Injection".
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
 
 # (path, row of the output, overlay or None) -> what was written, counted by kind.
 WriteMore = Callable[[Path, dict[str, Any], np.ndarray | None], Mapping[str, int]]
@@ -99,8 +98,9 @@ def predict_files(
 ) -> PredictSummary:
     """Score a folder (with all below it), a glob pattern, one file, a zip or a tar into a CSV, a row a file.
 
-    Columns: file, probability, probability_<kind>, decision, ood and ood_reason (with an input gate), the marked area
-    (with heat maps), abstain, seconds, data (SYNTHETIC; only where the model learned from generated pictures), problem.
+    Columns: file, probability, probability_<kind>, finding_<name> (one probability each, where the model learned
+    findings), decision, ood and ood_reason (with an input gate), the marked area (with heat maps), abstain, seconds,
+    data (SYNTHETIC; only where the model learned from generated pictures), problem.
     A file that cannot be read has its reason in `problem` and the decision for doubt. explain: write
     `<output stem>_heat_maps/<file>.png` of every picture that is not called negative (is_every_map: of all).
     read_pixels: a file's bytes to pixels. write_more: called for every scored file with its path, its row and its
@@ -117,8 +117,7 @@ def predict_files(
     if output.resolve() == input_path.resolve() or output.is_dir():
         raise BadInputError(f"{output} is the input itself or a folder.", repair="Choose another output file.")
     started = time.perf_counter()
-    model = ScoringModel.load(Path(model_folder))
-    scorer = PictureScorer(model, level=calibrated_level(model, model_folder), words=words, read_pixels=read_pixels)
+    scorer = open_scorer(model_folder, words=words, read_pixels=read_pixels)
     heat_folder = output.with_name(f"{output.stem}_heat_maps")
     count: Counter[str] = Counter()
     decisions: Counter[str] = Counter()
@@ -177,12 +176,14 @@ def predict_picture(scorer: PictureScorer, raw: bytes, *, explain: bool = True) 
 
 def _column_names(scorer: PictureScorer, *, explain: bool) -> list[str]:
     kinds = [f"probability_{word}" for word in scorer.kind_words]
+    findings = [f"{FINDING_PREFIX}{name}" for name in scorer.finding_names]
     gate = ["ood", "ood_reason"] if scorer.model.gate is not None else []
     area = [scorer.words.area] if explain else []
     return [
         "file",
         "probability",
         *kinds,
+        *findings,
         "decision",
         *gate,
         *area,
@@ -225,7 +226,7 @@ def _score_chunk(
 ) -> tuple[list[dict[str, Any]], Scored | None]:
     """A row for each file in the order of the input, and what was scored."""
     rows: list[dict[str, Any]] = [
-        {"file": _harmless(name), "decision": scorer.words.doubtful, "problem": why}
+        {"file": harmless(name), "decision": scorer.words.doubtful, "problem": why}
         for name, why in zip(chunk.names, chunk.problems, strict=True)
     ]
     read = chunk.read_rows
@@ -257,8 +258,3 @@ def _write_maps(folder: Path, overlays: Mapping[int, np.ndarray], chunk: _Chunk)
         path = folder / f"{chunk.names[row]}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         PillowImage.fromarray(shown).save(path, compress_level=1)
-
-
-def _harmless(text: str) -> str:
-    """With an apostrophe in front where a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text

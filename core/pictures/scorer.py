@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import read_json
+from core.data.manifest import FINDING_PREFIX
 from core.data.samples import Samples
 from core.errors import VerificationError
 from core.images.decoding import decode
@@ -63,6 +64,7 @@ class PictureScorer:
         self.image_spec = model.spec.image_column.image or ImageSpec()
         self.image_name = names[0]
         self.kind_words = model.kinds.words if model.kinds is not None else ()
+        self.finding_names = model.findings.names if model.findings is not None else ()
 
     @property
     def picture_bytes(self) -> int:
@@ -99,10 +101,11 @@ class PictureScorer:
     def score(self, samples: Samples, *, use_heat_maps: bool = True, is_every_map: bool = False) -> Scored:
         """Columns of N >= 1 pictures; heat maps of those that are not called negative, or of all where `is_every_map`.
 
-        probability: of the positive class. probability_<word>: times P(kind | positive). decision: see `decide`.
-        ood, ood_reason: only of a model with an input gate. abstain: the model cannot tell, or the picture is none of
-        its kind. The area: fraction of the picture (without padding) at or above the level, 0 where the decision is
-        negative; not there without heat maps. seconds: mean of these pictures, fitting apart.
+        probability: of the positive class. probability_<word>: times P(kind | positive). finding_<name>: of each
+        finding by itself. decision: see `decide`. ood, ood_reason: only of a model with an input gate. abstain: the
+        model cannot tell, or the picture is none of its kind. The area: fraction of the picture (without padding) at or
+        above the level, 0 where the decision is negative; not there without heat maps. seconds: mean of these pictures,
+        fitting apart.
         """
         started = time.perf_counter()
         probability = self.model.predict_probability(samples)
@@ -114,6 +117,10 @@ class PictureScorer:
             of_kind = positive[:, None] * self.model.kinds.predict(samples)
             for place, word in enumerate(self.kind_words):
                 columns[f"probability_{word}"] = of_kind[:, place].round(PROBABILITY_DECIMALS)
+        if self.model.findings is not None:
+            of_finding = self.model.findings.predict(samples)
+            for place, name in enumerate(self.finding_names):
+                columns[f"{FINDING_PREFIX}{name}"] = of_finding[:, place].round(PROBABILITY_DECIMALS)
         columns["decision"] = decide(positive, self.model.threshold, abstains, self.words)
         if self.model.gate is not None:
             columns["ood"], columns["ood_reason"] = outside, reasons
@@ -173,3 +180,16 @@ def calibrated_level(model: ScoringModel, model_folder: Path) -> float:
     is_this_model = found.get("of_threshold") == model.threshold
     level = found.get("level")
     return float(level) if is_this_model and level is not None else NATURAL_LEVEL
+
+
+def open_scorer(
+    model_folder: Path, *, words: PictureWords | None = None, read_pixels: Callable[[bytes], np.ndarray] = decode
+) -> PictureScorer:
+    """The scorer of a saved model, at the heat-map level that evaluate calibrated for it.
+
+    Raises:
+        MissingArtifactError: there is no model.
+        VerificationError: the model's files were changed.
+    """
+    model = ScoringModel.load(Path(model_folder))
+    return PictureScorer(model, level=calibrated_level(model, model_folder), words=words, read_pixels=read_pixels)

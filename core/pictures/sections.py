@@ -1,4 +1,4 @@
-"""What a report of pictures shows beyond the common sections: heat maps, where, robustness, kinds, doubt."""
+"""What a report of pictures shows beyond the common sections: heat maps, where, robustness, kinds, findings, doubt."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ COLUMNS_OF_EXAMPLES = 2
 
 
 def picture_sections(facts: RunFacts, words: PictureWords) -> list[Section]:
-    """Examples, localisation, kinds and recalls, doubt, robustness: of what evaluate wrote."""
+    """Examples, localisation, kinds and recalls, findings, doubt, robustness: of what evaluate wrote."""
     folder = facts.artifacts.require("evaluate", "evidence")
     evidence = read_json(folder / "evidence.json")
     found = [
         examples_section(folder, facts.vertical.classes, facts.vertical.positive_index),
         localisation_section(evidence.get("localisation"), words),
         kinds_section(folder, evidence, words),
+        findings_section(folder, evidence),
         doubt_section(evidence.get("abstention"), words),
         robustness_section(folder),
     ]
@@ -93,6 +94,24 @@ def kinds_section(folder: Path, evidence: dict[str, Any], words: PictureWords) -
         tables.append(("True kind (rows) against the kind that was called", confusion))
         text += f" Macro-F1 over {words.negative} and the kinds: {evidence['kind_macro_f1']:.3f}."
     return Section(title=f"Which {words.finding}s are found?", text=text, tables=tuple(tables), figures=tuple(figures))
+
+
+def findings_section(folder: Path, evidence: dict[str, Any]) -> Section | None:
+    """The figures of each finding by itself."""
+    table = read_evidence(folder / "findings.csv")
+    if table is None:
+        return None
+    macro = evidence["finding_macro_auc"]
+    mean = f" Mean AUC of the findings measured: {macro:.3f}." if macro is not None else " No finding was measured."
+    names = {"rows": "known rows", "average_precision": "average precision"}
+    return Section(
+        title="Which findings are there?",
+        text=(
+            "Each finding has a probability of its own, learned and measured on the rows where it is known: unknown is "
+            "not counted as absent. From low to high: bootstrap interval of the AUC over whole groups." + mean
+        ),
+        tables=(("Findings", table.rename(columns=names)),),
+    )
 
 
 def doubt_section(found: dict[str, Any] | None, words: PictureWords) -> Section | None:

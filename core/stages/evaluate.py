@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_folder, write_json, write_table
-from core.data.prepared import open_prepared, read_manifest
+from core.data.prepared import PREPARED_SPLITS, open_prepared, read_manifest
 from core.data.samples import Samples
 from core.evaluation.calibration import calibration_table
 from core.evaluation.curves import gains_table, precision_recall_table, roc_table
+from core.evaluation.domain_distances import domain_distances
 from core.evaluation.fairness import fairness_table, protected_proxies
+from core.evaluation.feature_map import feature_map, fit_axes, nearest_neighbours
+from core.evaluation.feature_rows import draw_feature_rows
 from core.evaluation.intervals import bootstrap_interval
 from core.evaluation.metrics import METRICS
 from core.evaluation.shift import population_stability_index
@@ -27,13 +30,17 @@ from core.vertical import Vertical
 def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, seed: int) -> None:
     """Score the test rows with the saved model and write everything a report or a page shows of it."""
     model = ScoringModel.load(artifacts.require("train", "model"))
-    opened = open_prepared(vertical, params, artifacts, splits=("valid", "test"))
+    opened = open_prepared(vertical, params, artifacts, splits=PREPARED_SPLITS)
     test = opened["test"].labelled()
     probability = model.predict_probability(test)
     positive = probability[:, vertical.positive_index]
     is_positive = test.targets == vertical.positive_index
     predictions = _predictions(model, opened["test"], vertical)
     write_table(artifacts.path("evaluate", "predictions.parquet"), predictions)
+    write_table(artifacts.path("evaluate", "valid_predictions.parquet"), _predictions(model, opened["valid"], vertical))
+    unlabelled = opened["train"].take(~opened["train"].is_labelled)
+    write_table(artifacts.path("evaluate", "unlabelled_predictions.parquet"), _predictions(model, unlabelled, vertical))
+    _write_feature_map(model, opened, predictions, vertical, params, artifacts, seed=seed)
 
     metrics = _metrics_with_intervals(test, probability, vertical, params, seed=seed)
     attributes = _slice_attributes(opened["test"], artifacts)
@@ -128,11 +135,31 @@ def _write_evidence(
         write_json(folder / "evidence.json", more)
 
 
-def _predictions(model: ScoringModel, test: Samples, vertical: Vertical) -> pd.DataFrame:
-    """One row a test sample, labelled or not."""
-    probability = model.predict_probability(test)
-    low_high = model.predict_interval(test)
-    table = pd.DataFrame({"sample_id": test.sample_ids, "domain": test.domains, "label": test.labels})
+def _write_feature_map(
+    model: ScoringModel,
+    opened: dict[str, Samples],
+    predictions: pd.DataFrame,
+    vertical: Vertical,
+    params: VerticalParams,
+    artifacts: Artifacts,
+    *,
+    seed: int,
+) -> None:
+    """Where rows of every split lie, which training rows are near, how far domains are apart; axes of training rows."""
+    rows = draw_feature_rows(model.learner, opened, vertical.classes, seed=seed)
+    axes = fit_axes(rows)
+    told = predictions.rename(columns={f"probability_{vertical.positive_class}": "probability"})
+    table = feature_map(rows, axes, told, positive_class=vertical.positive_class)
+    write_table(artifacts.path("evaluate", "feature_map.parquet"), table)
+    write_table(artifacts.path("evaluate", "neighbours.parquet"), nearest_neighbours(rows, axes))
+    distances = domain_distances(rows, axes, params.prepare.target_domain, seed=seed)
+    write_json(artifacts.path("evaluate", "domain_distances.json"), distances)
+
+
+def _predictions(model: ScoringModel, samples: Samples, vertical: Vertical) -> pd.DataFrame:
+    """One row a sample, labelled or not."""
+    probability, low_high = model.predict_all(samples) if len(samples) else (np.zeros((0, 2)), np.zeros((0, 2)))
+    table = pd.DataFrame({"sample_id": samples.sample_ids, "domain": samples.domains, "label": samples.labels})
     for index, name in enumerate(vertical.classes):
         table[f"probability_{name}"] = probability[:, index]
     table["probability_low"], table["probability_high"] = low_high[:, 0], low_high[:, 1]

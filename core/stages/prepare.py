@@ -14,7 +14,7 @@ from core.data.domain import ColumnSpec, DomainSpec
 from core.data.domain_rows import DomainRows
 from core.data.label_budget import mask_labels
 from core.data.leakage import Suspect, find_suspects, refuse_after_outcome
-from core.data.manifest import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, SLICE_PREFIX, check_manifest
+from core.data.manifest import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, SLICE_PREFIX, check_manifest, finding_columns
 from core.data.prepared import specs_to_plain
 from core.data.quality import (
     describe_columns,
@@ -139,7 +139,7 @@ def _build_manifest(
         parts.append(mask_labels(part, params.prepare.label_budget if name == target else None, seed))
     manifest = pd.concat(parts, ignore_index=True)
     told = [name for name in OPTIONAL_COLUMNS if name in manifest and name != "given_split"]
-    manifest = manifest[[*MANIFEST_COLUMNS, *told]]
+    manifest = manifest[[*MANIFEST_COLUMNS, *told, *finding_columns(manifest)]]
     for column in slices:
         values = rows[target].columns[column].reset_index(drop=True)
         manifest[f"{SLICE_PREFIX}{column}"] = values.reindex(range(len(manifest)))
@@ -174,12 +174,13 @@ def _check_labels(rows: DomainRows, vertical: Vertical) -> None:
     name = rows.spec.name
     if len(rows) == 0:
         raise BadInputError(f"Domain '{name}' has no rows.", repair="Import rows, or choose another domain.")
-    if rows.spec.label_column is None:
+    counts = rows.manifest["label"].value_counts()
+    if rows.spec.label_column is None and len(counts) == 0:
         raise BadInputError(
             f"Domain '{name}' has no label column.",
-            repair="Set `use: label` and `positive` in its domain.yaml, or choose another domain.",
+            repair="Set `use: label` and `positive` in its domain.yaml, bring its labels by `crossdomain label`, or"
+            " choose another domain.",
         )
-    counts = rows.manifest["label"].value_counts()
     if len(counts) == 0:
         raise BadInputError(
             f"Domain '{name}' has {len(rows)} rows and not one label.",
@@ -208,7 +209,7 @@ def _check_target_splits(manifest: pd.DataFrame, target: str, *, is_good_only: b
 def _slice_columns(rows: DomainRows, params: VerticalParams) -> list[str]:
     """Target columns that evaluation slices by: those in params, else the protected ones.
 
-    A column known only after the outcome would carry masked labels into the manifest.
+    A column known only after the outcome, or a finding, would carry masked labels into the manifest.
     """
     for name in params.evaluate.slices:
         if name not in rows.columns:
@@ -217,14 +218,16 @@ def _slice_columns(rows: DomainRows, params: VerticalParams) -> list[str]:
                 repair=did_you_mean(name, rows.columns),
             )
     refuse_after_outcome(rows.spec, params.evaluate.slices)
-    if rows.spec.label_column in params.evaluate.slices:
-        raise BadParamsError(
-            f"evaluate.slices: '{rows.spec.label_column}' is the label.", repair="Slice by another column."
-        )
+    for column in (*rows.spec.with_use("label"), *rows.spec.with_use("finding")):
+        if column.name in params.evaluate.slices:
+            raise BadParamsError(
+                f"evaluate.slices: '{column.name}' is a {column.use}.", repair="Slice by another column."
+            )
     return list(params.evaluate.slices) or [
         c.name
         for c in rows.spec.columns
-        if (c.is_protected and not c.is_after_outcome and c.use != "label") or _describes_picture(c, rows)
+        if (c.is_protected and not c.is_after_outcome and c.use not in ("label", "finding"))
+        or _describes_picture(c, rows)
     ]
 
 
@@ -267,9 +270,9 @@ def _describe_budget(manifest: pd.DataFrame, params: VerticalParams) -> dict[str
 
 
 def _folder_sha256(folder: Path) -> str:
-    """One checksum of domain.yaml and all batches, names included."""
+    """One checksum of domain.yaml and all batches of rows, pictures and late labels, names included."""
     digest = hashlib.sha256()
-    raw = sorted((folder / "rows").rglob("*")) + sorted((folder / "images").rglob("*"))
+    raw = [path for part in ("rows", "images", "labels") for path in sorted((folder / part).rglob("*"))]
     for path in [folder / "domain.yaml", *raw]:
         if path.is_file():
             digest.update(path.relative_to(folder).as_posix().encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -23,8 +24,10 @@ from core.evaluation.conformal import ConformalSets
 from core.evaluation.metrics import METRICS
 from core.evaluation.operating_point import OperatingPoint, operating_point_for_sensitivity
 from core.evaluation.thresholds import cheapest_threshold
+from core.explain.feature_ranges import feature_ranges
 from core.learners import LEARNERS
 from core.learners.base import Learner
+from core.learners.finding_model import FindingModel
 from core.learners.kind_model import KindModel
 from core.learners.scoring_model import ScoringModel
 from core.learners.trackers import log_final_metrics, tracked_options
@@ -43,7 +46,7 @@ MIN_CALIBRATION_ROWS = 30
 def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, seed: int) -> None:
     """Fit the chosen transfer on target (and source) training rows; calibrate and set the threshold on validation.
 
-    Test rows are not opened. Writes `model/`, `train_metrics.json` and `learning_curve.csv`.
+    Test rows are not opened. Writes `model/`, `feature_ranges.json`, `train_metrics.json` and `learning_curve.csv`.
     """
     check_choices(vertical, params)
     opened = open_prepared(vertical, params, artifacts, splits=("source_train", "source_valid", "train", "valid"))
@@ -54,8 +57,10 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
     tuning, tuning_domain = _calibration_rows(opened, is_one_class=learner.is_one_class)
     model = calibrate(learner, tuning, vertical, params, seed=seed)
     if not learner.is_one_class:
-        kinds = KindModel.fit(learner_maker(params.train, params.train.learner, seed=seed), opened["train"])
-        model = replace(model, kinds=kinds)
+        make_learner = learner_maker(params.train, params.train.learner, seed=seed)
+        kinds = KindModel.fit(make_learner, opened["train"])
+        findings = FindingModel.fit(make_learner, opened["train"], seed=seed)
+        model = replace(model, kinds=kinds, findings=findings)
     if params.train.input_gate_error_rate is not None and vertical.modality == "image":
         model = replace(model, gate=fit_gate(learner, opened, params.train.input_gate_error_rate, seed=seed))
     model = model.with_context(
@@ -74,6 +79,7 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
         },
     )
     model.save(artifacts.path("train", "model"))
+    write_json(artifacts.path("train", "feature_ranges.json"), feature_ranges(opened["train"]))
     valid = _write_metrics(model, tuning, tuning_domain, opened, vertical, params, artifacts, fit_seconds)
     names = {"transfer": params.train.transfer, "learner": params.train.learner}
     log_final_metrics(params.train.trackers, log_folder, valid, names)
@@ -104,9 +110,16 @@ def learner_maker(
 
 
 def make_transfer(params: TrainParams, name: str) -> Transfer:
-    """A transfer by name; `auto` chooses from params' candidates."""
-    transfer = TRANSFERS[name]
-    return transfer(candidates=params.candidates) if name == "auto" else transfer()
+    """A transfer by name with its `transfer_options`; `auto` chooses from params' candidates.
+
+    One that makes other transfers gets the options of all.
+    """
+    transfer, options = TRANSFERS[name], dict(params.transfer_options.get(name, {}))
+    if name == "auto":
+        options["candidates"] = params.candidates
+    if "transfer_options" in inspect.signature(transfer).parameters:
+        options["transfer_options"] = params.transfer_options
+    return transfer(**options)
 
 
 def _calibration_rows(opened: dict[str, Samples], *, is_one_class: bool) -> tuple[Samples, str]:
@@ -126,14 +139,14 @@ def calibrate(
 ) -> ScoringModel:
     """Calibration map, its band, the threshold by rule and the conformal sets, all from the validation rows alone.
 
-    A one-class learner has set its threshold from good rows and is left as it is.
+    A one-class learner has set its threshold from good rows and is left as it is, unless a fixed one is told.
     """
     if learner.is_one_class:
         return ScoringModel(
             learner=learner,
             calibrator=CALIBRATORS["none"]().fit(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])),
             band=CalibrationBand.identity(params.evaluate.confidence),
-            threshold=0.5,
+            threshold=params.train.fixed_threshold if params.train.threshold_rule == "fixed" else 0.5,
             schema=tuning.schema,
             classes=vertical.classes,
             positive_class=vertical.positive_class,
@@ -168,11 +181,19 @@ def choose_threshold(
     params: TrainParams, is_positive: np.ndarray, score: np.ndarray
 ) -> tuple[float, OperatingPoint | None]:
     """The threshold by `threshold_rule` on rows (N,), and what is known of a stated sensitivity."""
+    if params.threshold_rule == "fixed":
+        return float(params.fixed_threshold), None
     if params.threshold_rule == "sensitivity":
         point = operating_point_for_sensitivity(is_positive, score, params.target_sensitivity)
         return point.threshold, point
     threshold = cheapest_threshold(is_positive, score, params.cost_false_negative, params.cost_false_positive)
     return float(threshold), None
+
+
+def _rule_of(model: ScoringModel, params: TrainParams) -> str:
+    """What set the threshold; of a one-class learner its good rows, unless a threshold is told."""
+    is_told = params.threshold_rule == "fixed"
+    return "one_class" if model.learner.is_one_class and not is_told else params.threshold_rule
 
 
 def fit_gate(learner: Learner, opened: dict[str, Samples], error_rate: float, *, seed: int) -> InputGate:
@@ -220,7 +241,7 @@ def _write_metrics(
             "rows": {key: {"rows": len(s), "labelled": s.num_labelled} for key, s in opened.items()},
             "calibrated_on": tuning_domain,
             "threshold": model.threshold,
-            "threshold_rule": "one_class" if model.learner.is_one_class else params.train.threshold_rule,
+            "threshold_rule": _rule_of(model, params.train),
             "operating_point": asdict(point) if point is not None else None,
             "input_gate": model.gate.facts() if model.gate is not None else None,
             "fit_seconds": round(fit_seconds, 2),

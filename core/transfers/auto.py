@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,6 +58,8 @@ class Auto(Transfer):
     the blend's held-out log loss is lower by more than `min_evidence` standard errors of the paired difference. A mix
     that is no better than one of its parts beyond chance is not worth its complexity, and it costs what the worse part
     drags down (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3). `min_evidence=-inf` turns the rule off.
+
+    transfer_options: the candidates' own options, by name.
     """
 
     needs_source = False
@@ -72,6 +74,7 @@ class Auto(Transfer):
         prior_strength: float = 5.0,
         skill_level: float = 0.05,
         min_evidence: float = 1.0,
+        transfer_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         for name in candidates:
             if TRANSFERS[name] is Auto:
@@ -82,6 +85,7 @@ class Auto(Transfer):
         self.prior_strength = prior_strength
         self.skill_level = skill_level
         self.min_evidence = min_evidence
+        self.transfer_options = transfer_options or {}
         self.source_fits = SourceFits()
 
     def fit(self, task: TransferTask) -> Learner:
@@ -212,10 +216,10 @@ class Auto(Transfer):
         shared = self.source_fits
         transfers: dict[str, Transfer] = {}
         for name in names:
-            transfer = TRANSFERS[name]()
+            transfer = TRANSFERS[name](**self.transfer_options.get(name, {}))
             if hasattr(transfer, "source_fits"):
                 transfer.source_fits = shared
-            elif isinstance(transfer, Pooled) and len(names) > 1:
+            elif isinstance(transfer, Pooled) and len(names) > 1 and transfer.target_multiplier is None:
                 # chosen once on all labels: one of three values, against three source fits a fold
                 transfer.target_multiplier = transfer.choose_multiplier(task)
             transfers[name] = transfer

@@ -42,15 +42,25 @@ class SelfSupervised(Transfer):
     needs_target_labels = False
 
     def __init__(
-        self, options: Mapping[str, Any] | None = None, *, then: str | None = None, folder: Path | None = None
+        self,
+        options: Mapping[str, Any] | None = None,
+        *,
+        then: str | None = None,
+        folder: Path | None = None,
+        transfer_options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """options: those of `ContrastiveOptions`. folder: where backbones are kept, instead of the cache folder.
 
         then: the transfer that fits the learner; None: `target_only` where both classes are labelled in the target,
-        else `source_only`.
+        else `source_only`. transfer_options: that transfer's own options, by name.
+
+        Raises:
+            BadParamsError: an option is unknown, or there is no such transfer.
         """
+        if then is not None:
+            _ = TRANSFERS[then]
         self.options = parse_section(ContrastiveOptions, options or {}, where="pretraining options")
-        self.then, self.folder = then, folder
+        self.then, self.folder, self.transfer_options = then, folder, transfer_options or {}
 
     def fit(self, task: TransferTask) -> Learner:
         """The learner with the adapted backbone, fitted by the other transfer.
@@ -62,8 +72,9 @@ class SelfSupervised(Transfer):
         kind = task.make_learner()
         check_adaptable(kind)
         folder = self._pretrain(_chosen(task.source, task.target, self.options.max_pictures), kind, task.seed)
-        then = TRANSFERS[self.then or _usual_transfer(task.target)]
-        return then().fit(replace(task, make_learner=lambda: _with_backbone(task.make_learner(), folder)))
+        name = self.then or _usual_transfer(task.target)
+        then = TRANSFERS[name](**self.transfer_options.get(name, {}))
+        return then.fit(replace(task, make_learner=lambda: _with_backbone(task.make_learner(), folder)))
 
     def _pretrain(self, images: Sequence[Image], kind: Learner, seed: int) -> Path:
         """The folder of the adapted backbone; one that was made of the same is taken as it is."""

@@ -28,5 +28,6 @@ VERTICAL = Vertical(
     evaluate_more=later("verticals.chest_xray.evaluation", "evaluate_more"),
     export=later("verticals.chest_xray.export", "export"),
     predict=later("verticals.chest_xray.predict", "predict"),
+    open_scorer=later("verticals.chest_xray.predict", "open_scorer"),
     protocols=PROTOCOLS,
 )  # fmt: skip

@@ -38,6 +38,7 @@ def import_domain(
     mask: str | None = None,
     negative: str | Sequence[str] | None = None,
     layout: Layout = "auto",
+    finding: Sequence[str] = (),
     pseudonyms: Pseudonyms | None = None,
     report: Callable[[str], None] = print_progress,
     **declared: Any,
@@ -62,7 +63,8 @@ def import_domain(
         raise BadInputError("--text is for tables; pictures are learnt from their pixels.", repair="Leave it out.")
     if not path.exists():
         raise MissingArtifactError(f"There is no {path}.", repair="Check the path.")
-    told = declared | {"file": file, "split": split, "mask": mask, "negative": negative, "report": report}
+    told = declared | {"file": file, "split": split, "mask": mask, "negative": negative, "finding": tuple(finding)}
+    told["report"] = report
     with unpacked(path) as root:
         if holds_dicom(root, file_column=file or "file"):
             return _import_dicom(root, labels, data_folder, domain, told, pseudonyms)
@@ -90,7 +92,8 @@ def _import_dicom(
     folder = data_folder / VERTICAL_NAME / domain
     pseudonyms = pseudonyms or Pseudonyms.from_salt_file(keep_out_of=[data_folder])
     check_same_salt(folder, pseudonyms.salt_fingerprint())
-    own = (told["split"], told.get("label_probability"), *told.get("protected", ()), *told.get("after_outcome", ()))
+    own = [told["split"], told.get("label_probability"), *told["finding"]]
+    own += [*told.get("protected", ()), *told.get("after_outcome", ())]
     with tempfile.TemporaryDirectory(prefix="crossdomain_radiographs_") as name:
         listing = convert_dicom(
             root,

@@ -20,6 +20,8 @@ from core.errors import BadInputError
 from core.images.decoding import decode
 from core.learners.scoring_model import MANIFEST_FILE, MODEL_FILE
 from core.pictures.predicting import SYNTHETIC, PredictSummary, predict_files
+from core.pictures.scorer import PictureScorer
+from core.pictures.scorer import open_scorer as open_picture_scorer
 from core.pictures.words import PictureWords
 from verticals.chest_xray.dicom.files import DICOM_SUFFIXES
 from verticals.chest_xray.dicom.reading import read_dicom
@@ -86,6 +88,11 @@ def predict(
     written = more.written if more is not None else {}
     write_json(table, _as_json(summary, Path(model_folder), written))
     return summary
+
+
+def open_scorer(model_folder: Path) -> PictureScorer:
+    """The scorer of a saved model; it reads DICOM, too."""
+    return open_picture_scorer(model_folder, words=WORDS, read_pixels=read_pixels)
 
 
 @contextmanager

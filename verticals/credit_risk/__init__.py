@@ -25,5 +25,6 @@ VERTICAL = Vertical(
     options_type=CreditOptions,
     report_sections=later("verticals.credit_risk.report", "report_sections"),
     predict=later("verticals.credit_risk.predict", "predict_file"),
+    open_scorer=later("verticals.credit_risk.scoring", "open_scorer"),
     protocols=PROTOCOLS,
 )

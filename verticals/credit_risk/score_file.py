@@ -9,23 +9,9 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
-# A spreadsheet runs a cell that begins so, also behind blanks; a plain number such as -5 is harmless.
-# Source: OWASP, "CSV Injection".
-FORMULA_START = r"^\s*[=+\-@\t\r\n|]"
-PLAIN_NUMBER = r"^[+-]?\d+(\.\d+)?$"
-
-
-def neutralise_formulas(texts: pa.Array) -> pa.Array:
-    """The texts, with an apostrophe before those that a spreadsheet would take for a formula."""
-    is_formula = pc.and_not(
-        pc.match_substring_regex(texts, FORMULA_START), pc.match_substring_regex(texts, PLAIN_NUMBER)
-    )
-    if not pc.any(is_formula).as_py():
-        return texts
-    return pc.if_else(is_formula, pc.binary_join_element_wise("'", texts, ""), texts)
+from core.data.spreadsheet import neutralise_formulas
 
 
 class ScoreFile:

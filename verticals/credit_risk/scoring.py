@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -102,6 +104,16 @@ class CreditScorer:
                     value = _shown(distinct[codes[row]])
                     _append(problems, row, f"{name}: {value} was never seen in training")
         return problems
+
+
+def open_scorer(model_folder: Path) -> CreditScorer:
+    """The scorer of a saved model, with reasons.
+
+    Raises:
+        MissingArtifactError: there is no model.
+        VerificationError: the model's files were changed.
+    """
+    return CreditScorer(ScoringModel.load(Path(model_folder)))
 
 
 def _append(problems: np.ndarray, row: int, text: str) -> None:

@@ -29,5 +29,6 @@ VERTICAL = Vertical(
     evaluate_more=later("verticals.defect_detection.evaluation", "evaluate_more"),
     export=later("core.pictures.onnx_files", "export_model"),
     predict=later("core.pictures.predicting", "predict_files"),
+    open_scorer=later("core.pictures.scorer", "open_scorer"),
     protocols=PROTOCOLS,
 )  # fmt: skip

@@ -22,6 +22,7 @@ def import_domain(
     mask: str | None = None,
     negative: str | Sequence[str] | None = None,
     layout: Layout = "auto",
+    finding: Sequence[str] = (),
     **declared: Any,
 ) -> ImportReport:
     """Take in pictures as a domain of a line; the keywords are those of `core.images.importing.import_images`.
@@ -42,5 +43,6 @@ def import_domain(
         mask=mask,
         negative=negative,
         layout=layout,
+        finding=finding,
         **declared,
     )

@@ -1,0 +1,62 @@
+"""Altair figures in one look; colours that colour-blind readers tell apart, shapes beside them."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from core.evaluation.figure_style import COLOURS
+
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "stroke")
+GOOD, HOLD, BAD, QUIET = "#009E73", "#E69F00", "#D55E00", "#7F7F7F"
+VERDICT_COLOURS = {"gain": GOOD, "no difference": QUIET, "negative transfer": BAD, "baseline": "#56B4E9"}
+HEIGHT = 320
+
+
+def colour(field: str, names: list[str], title: str) -> alt.Color:
+    """A colour for each name, the same in every figure that has these names in this order."""
+    scale = alt.Scale(domain=names, range=[COLOURS[place % len(COLOURS)] for place in range(len(names))])
+    return alt.Color(f"{field}:N", scale=scale, title=title, legend=alt.Legend(orient="bottom", columns=3))
+
+
+def shape(field: str, names: list[str]) -> alt.Shape:
+    """A shape for each name, for those who cannot tell the colours."""
+    scale = alt.Scale(domain=names, range=[SHAPES[place % len(SHAPES)] for place in range(len(names))])
+    return alt.Shape(f"{field}:N", scale=scale, legend=None)
+
+
+def interval_points(
+    table: pd.DataFrame, *, value: str, low: str, high: str, label: str, title: str, zero: float | None = None
+) -> alt.LayerChart:
+    """A point and its interval a row, labels down the side; a rule at `zero`."""
+    order = list(table[label])
+    base = alt.Chart(table).encode(y=alt.Y(f"{label}:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)))
+    bars = base.mark_rule(strokeWidth=2, color=COLOURS[0]).encode(
+        x=alt.X(f"{low}:Q", title=title, scale=alt.Scale(zero=False)), x2=f"{high}:Q"
+    )
+    points = base.mark_point(filled=True, size=70, color=COLOURS[0]).encode(
+        x=f"{value}:Q",
+        tooltip=[label, *(alt.Tooltip(name, format=".3f") for name in (value, low, high))],
+    )
+    layers = [bars, points]
+    if zero is not None:
+        rule = alt.Chart(pd.DataFrame({"zero": [zero]})).mark_rule(strokeDash=[4, 3], color=QUIET)
+        layers.insert(0, rule.encode(x="zero:Q"))
+    return alt.layer(*layers).properties(height=max(80, 28 * len(table)))
+
+
+def contribution_bars(table: pd.DataFrame) -> alt.Chart:
+    """What raised and what lowered the log-odds; columns `column` and `contribution`, largest first."""
+    shown = table.assign(direction=(table["contribution"] > 0).map({True: "+", False: "−"}))
+    scale = alt.Scale(domain=["+", "−"], range=[BAD, COLOURS[0]])
+    return (
+        alt.Chart(shown)
+        .mark_bar()
+        .encode(
+            x=alt.X("contribution:Q", title="log-odds"),
+            y=alt.Y("column:N", sort=list(shown["column"]), title=None, axis=alt.Axis(labelLimit=220)),
+            color=alt.Color("direction:N", scale=scale, legend=None),
+            tooltip=["column", alt.Tooltip("contribution", format="+.3f")],
+        )
+        .properties(height=max(120, 24 * len(shown)))
+    )

@@ -1,0 +1,94 @@
+"""The dashboard: `streamlit run apps/dashboard.py`, or `crossdomain dashboard`. A router; each page is in `views/`."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from apps.empty import show_broken, show_empty
+from apps.language import DEFAULT, LANGUAGES, translate
+from apps.page import Page, Visitor
+from apps.sign_in import current_visitor, show_sign_out
+from core.errors import CrossdomainError, MissingArtifactError
+from core.vertical import load_vertical, vertical_names
+
+ROOT_VARIABLE = "CROSSDOMAIN_ROOT"
+# name of the page's module -> symbol in the menu
+VIEWS = {
+    "overview": ":material/dashboard:",
+    "transfer": ":material/swap_horiz:",
+    "score": ":material/fact_check:",
+    "cases": ":material/table_rows:",
+    "decide": ":material/tune:",
+    "trust": ":material/verified_user:",
+    "label": ":material/label:",
+    "history": ":material/history:",
+}
+LOGGER = logging.getLogger("crossdomain.dashboard")
+
+
+def project_folder() -> Path:
+    """The clone that is shown: CROSSDOMAIN_ROOT, else the one that this file is in."""
+    return Path(os.environ.get(ROOT_VARIABLE) or Path(__file__).resolve().parent.parent)
+
+
+def choose(name: str, choices: list[str], label: str, shown: dict[str, str]) -> str:
+    """A choice in the sidebar that stands in the address, so that it can be linked to and outlives a page switch."""
+    if name not in st.session_state:
+        asked = st.query_params.get(name)
+        st.session_state[name] = asked if asked in choices else choices[0]
+    chosen = st.sidebar.selectbox(
+        label,
+        choices,
+        key=f"choose_{name}",
+        index=choices.index(st.session_state[name]),
+        format_func=lambda word: shown.get(word, word),
+    )
+    st.session_state[name] = chosen
+    st.query_params[name] = chosen
+    return chosen
+
+
+def show_view(name: str, visitor: Visitor, root: Path, vertical: str, language: str) -> None:
+    """One page; what is missing or broken is told with its repair, and anything else goes to the log."""
+    page = Page(name, root, vertical, visitor, language)
+    try:
+        importlib.import_module(f"apps.views.{name}").show(page)
+    except MissingArtifactError as error:
+        show_empty(page, error)
+    except CrossdomainError as error:
+        show_broken(page, error)
+    except Exception:
+        LOGGER.exception("page %s of %s", name, vertical)
+        st.error(page.text("common.failed"), icon=":material/error:")
+
+
+def main() -> None:
+    """Sign in, choose vertical and language, show the page."""
+    st.set_page_config(page_title="Crossdomain", page_icon=":material/swap_horiz:", layout="wide")
+    root = project_folder()
+    names = vertical_names()
+    titles = {name: load_vertical(name).title for name in names}
+    language = choose("lang", list(LANGUAGES), "Language / 语言", LANGUAGES)
+    visitor = current_visitor(root, language)
+    vertical = choose("vertical", names, translate("common.vertical", language), titles)
+    pages = [
+        st.Page(
+            partial(show_view, name, visitor, root, vertical, language),
+            title=translate(f"{name}.title", language),
+            icon=icon,
+            url_path=name,
+            default=name == "overview",
+        )
+        for name, icon in VIEWS.items()
+    ]
+    st.navigation(pages).run()
+    show_sign_out(visitor, language or DEFAULT)
+
+
+main()

@@ -1,0 +1,35 @@
+"""What a page shows where the run has not written what it needs, or where a file is damaged."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from apps.page import Page
+from core.errors import CrossdomainError
+
+
+def show_empty(page: Page, error: CrossdomainError) -> None:
+    """The page's title, that there is nothing yet, and the command that makes it."""
+    st.title(page.text("title"))
+    st.info(f"{page.text('common.nothing_yet')} {error.message}", icon=":material/info:")
+    st.write(page.text("common.run_command"))
+    st.code(f"crossdomain run {page.vertical_name}", language="bash")
+
+
+def show_broken(page: Page, error: CrossdomainError) -> None:
+    """What cannot be read, and the repair."""
+    st.error(f"{page.text('common.broken')} {error.message}", icon=":material/broken_image:")
+    if error.repair:
+        st.write(error.repair)
+
+
+def show_banner(page: Page) -> None:
+    """Says SYNTHETIC where a domain of the run was generated."""
+    if is_synthetic(page):
+        st.warning(page.text("common.synthetic"), icon=":material/science:")
+
+
+def is_synthetic(page: Page) -> bool:
+    """Whether a domain of the run was generated."""
+    specs = page.run.find_json("prepare", "specs.json") or {}
+    return any(spec.get("is_synthetic") for spec in specs.values())

@@ -1,0 +1,105 @@
+"""The evidence of single cases, whatever they are: a picture with its heat map, or a table row with its reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image as PillowImage
+
+from apps.page import Page
+from core.data.samples import Samples
+from core.images.image import images_of
+
+MAX_VALUE_CHARACTERS = 300
+MASKED = "•••"
+
+
+def show_case(page: Page, scorer: Any, samples: Samples, *, level: float | None = None) -> None:
+    """The first row: picture beside heat map, or values beside contributions."""
+    if page.vertical.modality == "image":
+        _show_picture(page, scorer, samples, level)
+    else:
+        _show_row(page, scorer, samples)
+
+
+def show_neighbour(page: Page, samples: Samples, caption: str) -> None:
+    """A small view of the first row, for the nearest training cases."""
+    if page.vertical.modality == "image":
+        st.image(_pixels(samples), caption=caption, width="stretch")
+        return
+    st.caption(caption)
+    st.dataframe(values_table(page, samples), hide_index=True, height=220)
+
+
+def values_table(page: Page, samples: Samples) -> pd.DataFrame:
+    """Column and value of the first row; protected values are masked for those who may not see them."""
+    hidden = set() if page.may("see_personal") else set(protected_columns(page))
+    rows = []
+    for feature in samples.schema.features:
+        value = samples.inputs[feature.name].iloc[0]
+        shown = MASKED if feature.name in hidden else _shown(value)
+        rows.append({"column": feature.name, "value": shown, "unit": feature.unit, "meaning": feature.meaning})
+    return pd.DataFrame(rows)
+
+
+def protected_columns(page: Page) -> list[str]:
+    """Of the target domain."""
+    specs = page.run.find_json("prepare", "specs.json") or {}
+    columns = next(iter(specs.values()))["columns"] if specs else []
+    return [column["name"] for column in columns if column.get("is_protected")]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def heat_of(_scorer: Any, _samples: Samples, sample_id: str, digest: str) -> np.ndarray:
+    """(S, S) heat map of the one row; kept by the row's id and the model's digest."""
+    return _scorer.heat_maps(_samples)[0]
+
+
+def overlaid(pixels: np.ndarray, heat: np.ndarray, level: float, opacity: float = 0.55) -> np.ndarray:
+    """The picture under its heat map with a line at the level."""
+    from core.explain.heat_maps import overlay
+
+    return overlay(pixels, heat, level, opacity=opacity)
+
+
+def _show_picture(page: Page, scorer: Any, samples: Samples, level: float | None) -> None:
+    from apps.models import model_digest
+
+    pixels = _pixels(samples)
+    left, right = st.columns(2)
+    left.image(pixels, width="stretch")
+    with st.spinner(""):
+        heat = heat_of(scorer, samples, str(samples.sample_ids[0]), model_digest(page))
+    right.image(overlaid(pixels, heat, scorer.level if level is None else level), width="stretch")
+
+
+def _show_row(page: Page, scorer: Any, samples: Samples) -> None:
+    left, right = st.columns(2)
+    left.dataframe(values_table(page, samples), hide_index=True)
+    values = scorer.model.contributions(samples).iloc[0]
+    table = values.rename("contribution").rename_axis("column").reset_index()
+    table = table.reindex(table["contribution"].abs().sort_values(ascending=False).index).head(12)
+    from apps.charts import contribution_bars
+
+    right.altair_chart(contribution_bars(table), width="stretch")
+
+
+def _pixels(samples: Samples) -> np.ndarray:
+    """(S, S) or (S, S, 3) uint8 of the first row."""
+    pixels = np.asarray(images_of(samples)[0].pixels)
+    return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+
+
+def png_of(pixels: np.ndarray) -> PillowImage.Image:
+    """For downloads."""
+    return PillowImage.fromarray(np.squeeze(pixels))
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= MAX_VALUE_CHARACTERS else text[: MAX_VALUE_CHARACTERS - 1] + "…"

@@ -1,0 +1,74 @@
+"""The saved model and the prepared rows, loaded once for all sessions; those of a new run when first asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from apps.page import Page
+from core.artifacts import Artifacts
+from core.data.prepared import PREPARED_SPLITS, open_prepared
+from core.data.samples import Samples, concatenate
+from core.errors import CrossdomainError, MissingArtifactError
+from core.params import load_params
+from core.vertical import load_vertical
+
+MAX_MODELS = 4  # in memory at a time; the oldest goes first
+MAX_DOMAINS = 3
+
+
+def open_scorer(page: Page) -> Any:
+    """The vertical's scorer of the saved model.
+
+    Raises:
+        MissingArtifactError: there is no model yet.
+        VerificationError: its files were changed.
+        CrossdomainError: the vertical cannot score single cases.
+    """
+    if not page.run.has_model:
+        raise MissingArtifactError("No model was trained yet.", repair=f"Run `crossdomain run {page.vertical_name}`.")
+    if page.vertical.open_scorer is None:
+        raise CrossdomainError(f"{page.vertical_name} has no scorer for single cases.")
+    return _scorer(page.vertical_name, str(page.run.model_folder), model_digest(page))
+
+
+def model_digest(page: Page) -> str:
+    """SHA-256 over the model's manifest, which holds the digest of every file of it."""
+    return hashlib.sha256((page.run.model_folder / "manifest.json").read_bytes()).hexdigest()
+
+
+@st.cache_resource(max_entries=MAX_MODELS, show_spinner="…")
+def _scorer(vertical: str, folder: str, digest: str) -> Any:
+    """One version of a model; its digest is part of the key."""
+    return load_vertical(vertical).open_scorer(Path(folder))
+
+
+def prepared_rows(page: Page) -> Samples:
+    """Every prepared row of source and target; pictures stay on disk until they are looked at.
+
+    Raises:
+        MissingArtifactError: prepare has not run, or ran with other domains than params.yaml names now.
+    """
+    manifest = page.run.path("prepare", "manifest.parquet")
+    if not manifest.exists():
+        raise MissingArtifactError("Nothing was prepared yet.", repair=f"Run `crossdomain run {page.vertical_name}`.")
+    return _rows(page.vertical_name, str(page.root), manifest.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=MAX_DOMAINS, show_spinner="…")
+def _rows(vertical_name: str, root: str, time_ns: int) -> Samples:
+    """One version of the prepared rows; the manifest's time is part of the key."""
+    vertical, folder = load_vertical(vertical_name), Path(root)
+    params = load_params(folder / "params.yaml", vertical_name)
+    opened = open_prepared(vertical, params, Artifacts(folder / "artifacts", vertical_name), splits=PREPARED_SPLITS)
+    return concatenate([opened[name] for name in PREPARED_SPLITS])
+
+
+def rows_of(page: Page, sample_ids: list[str]) -> Samples:
+    """The prepared rows of these ids, in their order; ids that are not there are left out."""
+    rows = prepared_rows(page)
+    place = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
+    return rows.take([place[sample_id] for sample_id in sample_ids if sample_id in place])

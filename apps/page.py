@@ -1,0 +1,51 @@
+"""What every page is given: the vertical, its run, who is looking, and the texts in their language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from apps.language import translate
+from apps.run_files import RunFiles
+from core.lifecycle.users import may
+from core.vertical import Vertical, load_vertical
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who is signed in. role: viewer, labeller or owner. is_local: nobody was asked, the address is this machine's."""
+
+    name: str
+    role: str
+    is_local: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """name: of the page's module and of its texts' file."""
+
+    name: str
+    root: Path
+    vertical_name: str
+    visitor: Visitor
+    language: str
+
+    @cached_property
+    def vertical(self) -> Vertical:
+        """The vertical's description."""
+        return load_vertical(self.vertical_name)
+
+    @cached_property
+    def run(self) -> RunFiles:
+        """What its last run wrote."""
+        return RunFiles(self.root, self.vertical_name)
+
+    def text(self, key: str, **values: Any) -> str:
+        """The page's own text, or with a dot any other (`common.save`)."""
+        return translate(key if "." in key else f"{self.name}.{key}", self.language, **values)
+
+    def may(self, action: str) -> bool:
+        """Whether the visitor's role allows the action."""
+        return may(self.visitor.role, action)

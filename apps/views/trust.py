@@ -1,0 +1,137 @@
+"""Calibration, groups, robustness, shortcuts, gates and the model card; the report as one file to print."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from apps.charts import COLOURS, QUIET, colour
+from apps.empty import show_banner
+from apps.page import Page
+from apps.printing import find_chromium, print_to_pdf
+
+SLICE_COLUMNS = (
+    "attribute",
+    "value",
+    "rows",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "adverse_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "is_flagged",
+    "note",
+)
+
+
+def show(page: Page) -> None:
+    """Everything that a person needs who has to stand for the model."""
+    release = page.run.read_json("report", "release_metrics.json")
+    st.title(page.text("title"))
+    show_banner(page)
+    st.caption(page.text("lead"))
+    _show_release(page, release)
+    left, right = st.columns(2)
+    with left:
+        st.subheader(page.text("calibration"))
+        st.altair_chart(_calibration(page), width="stretch")
+    with right:
+        _show_robustness(page)
+    _show_slices(page)
+    _show_shortcuts(page)
+    _show_card(page)
+
+
+def _show_release(page: Page, release: dict) -> None:
+    """The decision and its gates."""
+    st.subheader(f"{page.text('release')}: {release['headline']}")
+    gates = pd.DataFrame(release["gates"])
+    gates["value"] = gates["value"].map(lambda value: f"{value:.3f}" if isinstance(value, float) else str(value))
+    shown = gates.rename(columns={"name": page.text("gate"), "is_passed": page.text("passed")})
+    st.dataframe(shown, hide_index=True, width="stretch")
+
+
+def _calibration(page: Page) -> alt.LayerChart:
+    """Bins with their intervals beside the diagonal."""
+    table = page.run.read_table("evaluate", "calibration.csv")
+    base = alt.Chart(table).encode(
+        x=alt.X("mean_probability:Q", title=page.text("said"), scale=alt.Scale(domain=[0, 1]))
+    )
+    bars = base.mark_rule(color=COLOURS[0]).encode(
+        y=alt.Y("observed_low:Q", title=page.text("came"), scale=alt.Scale(domain=[0, 1])), y2="observed_high:Q"
+    )
+    points = base.mark_point(filled=True, size=70, color=COLOURS[0]).encode(
+        y="observed_rate:Q",
+        tooltip=["rows", alt.Tooltip("mean_probability", format=".3f"), alt.Tooltip("observed_rate", format=".3f")],
+    )
+    ideal = alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]})).mark_line(color=QUIET, strokeDash=[4, 3])
+    return alt.layer(ideal.encode(x="x:Q", y="y:Q"), bars, points).properties(height=320)
+
+
+def _show_robustness(page: Page) -> None:
+    """AUC over the strength of what was done to the pictures."""
+    st.subheader(page.text("robustness"))
+    for name, kind in (("corruptions", "corruption"), ("robustness", "disturbance")):
+        table = page.run.find_table("evaluate", f"evidence/{name}.csv")
+        if table is None or not len(table):
+            continue
+        names = sorted(set(table[kind]) - {"none"})
+        lines = (
+            alt.Chart(table[table[kind] != "none"])
+            .mark_line(point=True)
+            .encode(
+                x=alt.X("strength:O", axis=alt.Axis(labelAngle=0)),
+                y=alt.Y("auc:Q", title="AUC", scale=alt.Scale(zero=False)),
+                color=colour(kind, names, ""),
+                tooltip=[kind, "strength", alt.Tooltip("auc", format=".3f")],
+            )
+        )
+        plain = alt.Chart(table[table[kind] == "none"]).mark_rule(strokeDash=[4, 3], color=QUIET).encode(y="auc:Q")
+        st.altair_chart(alt.layer(plain, lines).properties(height=320), width="stretch")
+        return
+    st.write(page.text("nothing"))
+
+
+def _show_slices(page: Page) -> None:
+    """Slices of every vertical, subgroups where they were measured."""
+    st.subheader(page.text("slices"))
+    slices = page.run.find_table("evaluate", "slices.csv")
+    if slices is None or not len(slices):
+        st.write(page.text("nothing"))
+    else:
+        st.dataframe(slices[[n for n in SLICE_COLUMNS if n in slices]], hide_index=True, width="stretch")
+    subgroups = page.run.find_table("evaluate", "evidence/subgroups.csv")
+    if subgroups is not None and len(subgroups):
+        with st.expander(page.text("subgroups")):
+            st.dataframe(subgroups, hide_index=True, width="stretch")
+
+
+def _show_shortcuts(page: Page) -> None:
+    table = page.run.find_table("evaluate", "evidence/shortcuts.csv")
+    if table is None or not len(table):
+        return
+    st.subheader(page.text("shortcuts"))
+    st.caption(page.text("shortcuts_text"))
+    st.dataframe(table, hide_index=True, width="stretch")
+
+
+def _show_card(page: Page) -> None:
+    """The model card, and the report to keep or print."""
+    card, report = page.run.find_text("report", "MODEL_CARD.md"), page.run.find_text("report", "report.html")
+    st.subheader(page.text("report"))
+    first, second, third = st.columns(3)
+    name = f"{page.vertical_name}_report"
+    if report is not None:
+        first.download_button(page.text("download_report"), report, f"{name}.html", "text/html", width="stretch")
+        if find_chromium() is None:
+            second.caption(page.text("no_pdf"))
+        elif second.button(page.text("download_pdf"), width="stretch"):
+            with st.spinner(""):
+                pdf = print_to_pdf(page.run.path("report", "report.html"))
+            second.download_button("PDF", pdf, f"{name}.pdf", "application/pdf", width="stretch")
+    if card is not None:
+        third.download_button(page.text("download_card"), card, "MODEL_CARD.md", "text/markdown", width="stretch")
+        with st.expander(page.text("card")):
+            st.markdown(card)
