@@ -11,6 +11,7 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross"
 GOOD, HOLD, BAD, QUIET = "#009E73", "#E69F00", "#D55E00", "#7F7F7F"
 VERDICT_COLOURS = {"gain": GOOD, "no difference": QUIET, "negative transfer": BAD, "baseline": "#56B4E9"}
 HEIGHT = 320
+ROW_HEIGHT, ROOM_FOR_AXIS = 30, 70  # of charts with a row an entry; Streamlit counts the axis in
 
 
 def colour(field: str, names: list[str], title: str) -> alt.Color:
@@ -30,7 +31,9 @@ def interval_points(
 ) -> alt.LayerChart:
     """A point and its interval a row, labels down the side; a rule at `zero`."""
     order = list(table[label])
-    base = alt.Chart(table).encode(y=alt.Y(f"{label}:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)))
+    base = alt.Chart(table).encode(
+        y=alt.Y(f"{label}:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False))
+    )
     bars = base.mark_rule(strokeWidth=2, color=COLOURS[0]).encode(
         x=alt.X(f"{low}:Q", title=title, scale=alt.Scale(zero=False)), x2=f"{high}:Q"
     )
@@ -42,21 +45,22 @@ def interval_points(
     if zero is not None:
         rule = alt.Chart(pd.DataFrame({"zero": [zero]})).mark_rule(strokeDash=[4, 3], color=QUIET)
         layers.insert(0, rule.encode(x="zero:Q"))
-    return alt.layer(*layers).properties(height=max(80, 28 * len(table)))
+    return alt.layer(*layers).properties(height=ROOM_FOR_AXIS + ROW_HEIGHT * len(table))
 
 
 def contribution_bars(table: pd.DataFrame) -> alt.Chart:
     """What raised and what lowered the log-odds; columns `column` and `contribution`, largest first."""
     shown = table.assign(direction=(table["contribution"] > 0).map({True: "+", False: "−"}))
     scale = alt.Scale(domain=["+", "−"], range=[BAD, COLOURS[0]])
+    names = alt.Axis(labelLimit=220, labelOverlap=False)
     return (
         alt.Chart(shown)
         .mark_bar()
         .encode(
             x=alt.X("contribution:Q", title="log-odds"),
-            y=alt.Y("column:N", sort=list(shown["column"]), title=None, axis=alt.Axis(labelLimit=220)),
+            y=alt.Y("column:N", sort=list(shown["column"]), title=None, axis=names),
             color=alt.Color("direction:N", scale=scale, legend=None),
             tooltip=["column", alt.Tooltip("contribution", format="+.3f")],
         )
-        .properties(height=max(120, 24 * len(shown)))
+        .properties(height=ROOM_FOR_AXIS + ROW_HEIGHT * len(shown))
     )

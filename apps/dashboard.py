@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import streamlit as st
+from PIL import Image, ImageDraw
 
 from apps.empty import show_broken, show_empty
 from apps.language import DEFAULT, LANGUAGES, translate
 from apps.page import Page, Visitor
 from apps.sign_in import current_visitor, show_sign_out
 from core.errors import CrossdomainError, MissingArtifactError
+from core.evaluation.figure_style import COLOURS
 from core.vertical import load_vertical, vertical_names
 
 ROOT_VARIABLE = "CROSSDOMAIN_ROOT"
@@ -29,12 +31,23 @@ VIEWS = {
     "label": ":material/label:",
     "history": ":material/history:",
 }
+FIRST = "overview"  # stands at the address itself, without a path
 LOGGER = logging.getLogger("crossdomain.dashboard")
 
 
 def project_folder() -> Path:
     """The clone that is shown: CROSSDOMAIN_ROOT, else the one that this file is in."""
     return Path(os.environ.get(ROOT_VARIABLE) or Path(__file__).resolve().parent.parent)
+
+
+def page_icon() -> Image.Image:
+    """Two domains and the way between them; drawn here, since a symbol by name would be fetched from elsewhere."""
+    icon = Image.new("RGBA", (32, 32))
+    pen = ImageDraw.Draw(icon)
+    pen.line((9, 16, 23, 16), fill=COLOURS[2], width=4)
+    pen.ellipse((1, 8, 17, 24), fill=COLOURS[0])
+    pen.ellipse((19, 10, 31, 22), fill=COLOURS[1])
+    return icon
 
 
 def choose(name: str, choices: list[str], label: str, shown: dict[str, str]) -> str:
@@ -70,7 +83,7 @@ def show_view(name: str, visitor: Visitor, root: Path, vertical: str, language: 
 
 def main() -> None:
     """Sign in, choose vertical and language, show the page."""
-    st.set_page_config(page_title="Crossdomain", page_icon=":material/swap_horiz:", layout="wide")
+    st.set_page_config(page_title="Crossdomain", page_icon=page_icon(), layout="wide")
     root = project_folder()
     names = vertical_names()
     titles = {name: load_vertical(name).title for name in names}
@@ -82,8 +95,8 @@ def main() -> None:
             partial(show_view, name, visitor, root, vertical, language),
             title=translate(f"{name}.title", language),
             icon=icon,
-            url_path=name,
-            default=name == "overview",
+            url_path="" if name == FIRST else name,
+            default=name == FIRST,
         )
         for name, icon in VIEWS.items()
     ]
@@ -91,4 +104,5 @@ def main() -> None:
     show_sign_out(visitor, language or DEFAULT)
 
 
-main()
+if __name__ == "__main__":
+    main()

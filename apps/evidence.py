@@ -25,13 +25,24 @@ def show_case(page: Page, scorer: Any, samples: Samples, *, level: float | None 
         _show_row(page, scorer, samples)
 
 
-def show_neighbour(page: Page, samples: Samples, caption: str) -> None:
-    """A small view of the first row, for the nearest training cases."""
+def show_alone(page: Page, samples: Samples) -> None:
+    """The first row as it came, without what the model makes of it."""
     if page.vertical.modality == "image":
-        st.image(_pixels(samples), caption=caption, width="stretch")
+        st.image(_pixels(samples), width="stretch")
+    else:
+        st.dataframe(values_table(page, samples), hide_index=True)
+
+
+def show_neighbours(page: Page, case: Samples, neighbours: Samples, captions: list[str]) -> None:
+    """Training cases beside the case: pictures in a row, or one table with a column each."""
+    if page.vertical.modality == "image":
+        for column, place in zip(st.columns(len(captions)), range(len(captions)), strict=True):
+            column.image(_pixels(neighbours.take([place])), caption=captions[place], width="stretch")
         return
-    st.caption(caption)
-    st.dataframe(values_table(page, samples), hide_index=True, height=220)
+    table = values_table(page, case)[["column", "value"]].rename(columns={"value": str(case.sample_ids[0])})
+    for place, caption in enumerate(captions):
+        table[f"{place + 1}. {caption}"] = values_table(page, neighbours.take([place]))["value"]
+    st.dataframe(table, hide_index=True, width="stretch")
 
 
 def values_table(page: Page, samples: Samples) -> pd.DataFrame:

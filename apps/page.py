@@ -9,8 +9,13 @@ from typing import Any
 
 from apps.language import translate
 from apps.run_files import RunFiles
+from core.errors import CrossdomainError
 from core.lifecycle.users import may
 from core.vertical import Vertical, load_vertical
+
+
+class NotAllowedError(CrossdomainError):
+    """A visitor asked for what their role does not allow."""
 
 
 @dataclass(frozen=True)
@@ -49,3 +54,8 @@ class Page:
     def may(self, action: str) -> bool:
         """Whether the visitor's role allows the action."""
         return may(self.visitor.role, action)
+
+    def require(self, action: str) -> None:
+        """Raise NotAllowedError unless the visitor's role allows the action; asked where the action is carried out."""
+        if not self.may(action):
+            raise NotAllowedError(self.text("common.not_allowed", role=self.text(f"common.role_{self.visitor.role}")))

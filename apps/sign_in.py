@@ -75,7 +75,7 @@ def _show_form(root: Path, path: Path, language: str) -> None:
     if not is_sent:
         return
     try:
-        user = SignInGuard(open_store(root), path).sign_in(name, password, address=st.context.ip_address or "")
+        user = SignInGuard(open_store(root), path).sign_in(name, password, address=str(st.context.ip_address or ""))
     except SignInRefusedError as error:
         st.error(f"{error.message} {error.repair}", icon=":material/lock:")
         return

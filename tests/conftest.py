@@ -15,3 +15,28 @@ def cache_folder_of_the_tests(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSDOMAIN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def full_run(tmp_path_factory):
+    """A project folder with whole small runs of all verticals, committed; not to be changed."""
+    from small_run import commit_all, write_small_run
+
+    root = write_small_run(tmp_path_factory.mktemp("full_run"))
+    commit_all(root, "first run")
+    return root
+
+
+@pytest.fixture
+def own_run(full_run, tmp_path):
+    """A copy of `full_run` that a test may change."""
+    import shutil
+
+    return shutil.copytree(full_run, tmp_path / "project")
+
+
+@pytest.fixture(autouse=True)
+def no_store_from_outside(monkeypatch):
+    """Labels, proposals and users of tests are kept below the test's own project."""
+    for name in ("CROSSDOMAIN_STORE", "CROSSDOMAIN_USERS", "CROSSDOMAIN_PROXY_USER_HEADER", "CROSSDOMAIN_ROOT"):
+        monkeypatch.delenv(name, raising=False)

@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from apps.empty import show_banner
-from apps.evidence import show_case, show_neighbour
+from apps.evidence import show_case, show_neighbours
 from apps.models import open_scorer, rows_of
 from apps.page import Page
+from apps.plain_text import plain
 from core.data.spreadsheet import harmless_csv
 
 UNSURE_LOG_ODDS = 0.7  # from the threshold: about a factor of two in the odds
@@ -114,10 +115,10 @@ def _show_case(page: Page, case: pd.Series, threshold: float) -> None:
     """What was said, what came, the evidence and the neighbours."""
     sample_id = str(case.name)
     colour = "red" if case["is_wrong"] else "green"
-    st.subheader(f"{sample_id}")
+    st.subheader(plain(sample_id))
     figures = {name: f"{case[name]:.3f}" for name in ("probability", "low", "high")}
     said = page.text("said", threshold=f"{threshold:.3f}", **figures)
-    st.markdown(f":{colour}-badge[{page.text('truth')}: {case['truth']}] {said}")
+    st.markdown(f":{colour}-badge[{page.text('truth')}: {plain(case['truth'])}] {said}")
     samples = rows_of(page, [sample_id])
     if not len(samples):
         return
@@ -126,15 +127,15 @@ def _show_case(page: Page, case: pd.Series, threshold: float) -> None:
     if neighbours is None or not len(neighbours):
         return
     near = neighbours[neighbours["sample_id"] == sample_id].sort_values("rank")
+    found = rows_of(page, list(near["neighbour_id"]))
+    if len(found) < len(near) or not len(near):
+        return
     st.subheader(page.text("neighbours"))
-    for column, row in zip(st.columns(max(len(near), 1)), near.itertuples(), strict=False):
-        told = page.text(
-            "neighbour", label=row.neighbour_label, domain=row.neighbour_domain, distance=f"{row.distance:.2f}"
-        )
-        found = rows_of(page, [row.neighbour_id])
-        if len(found):
-            with column:
-                show_neighbour(page, found, told)
+    told = [
+        page.text("neighbour", label=row.neighbour_label, domain=row.neighbour_domain, distance=f"{row.distance:.2f}")
+        for row in near.itertuples()
+    ]
+    show_neighbours(page, samples, found, told)
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:

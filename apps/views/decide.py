@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from apps.actions import propose_threshold
 from apps.charts import COLOURS, QUIET
 from apps.empty import show_banner
-from apps.models import model_digest
 from apps.page import Page
 from apps.stores import open_page_store
 from core.errors import MissingArtifactError
@@ -188,19 +188,7 @@ def _show_proposals(page: Page, found: dict[str, Any], costs: tuple[float, float
             reason = st.text_input(page.text("reason"), max_chars=500)
             is_sent = st.form_submit_button(page.text("propose"), icon=":material/send:")
         if is_sent:
-            domain = page.run.read_json("evaluate", "metrics.json")["domain"]
-            number = store.add_proposal(
-                who=page.visitor.name,
-                role=page.visitor.role,
-                vertical=page.vertical_name,
-                domain=domain,
-                model_digest=model_digest(page),
-                threshold=found["threshold"],
-                cost_false_negative=costs[0],
-                cost_false_positive=costs[1],
-                reason=reason,
-                figures={"on": "validation rows", "cost_per_case": found["cost_per_case"], "rates": found["rates"]},
-            )
+            number = propose_threshold(page, found, costs, reason)
             st.success(page.text("saved", id=number))
     else:
         st.info(page.text("common.not_allowed", role=page.text(f"common.role_{page.visitor.role}")))

@@ -9,12 +9,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from apps.actions import add_label, make_batch, undo_label
 from apps.empty import show_banner
-from apps.evidence import show_case, show_neighbour
+from apps.evidence import show_alone, show_case
 from apps.models import open_scorer, rows_of
 from apps.page import Page
+from apps.plain_text import plain
 from apps.stores import open_page_store
-from core.lifecycle.labelling import label_queue, labels_to_batch
+from core.lifecycle.labelling import label_queue
 from core.lifecycle.store import Store
 
 SKIPPED, LAST, SHOWN_AT = "label_skipped", "label_last", "label_shown_at"
@@ -34,11 +36,11 @@ def show(page: Page) -> None:
         queue, num_done = _queue(page, store, domain, float(metrics["threshold"]))
         st.caption(page.text("left", done=num_done, left=len(queue)))
         if len(queue):
-            _show_front(page, store, domain, queue.iloc[0])
+            _show_front(page, domain, queue.iloc[0])
         else:
             st.success(page.text("empty"))
     _show_agreement(page, store, domain)
-    _show_batch(page, store, domain)
+    _show_batch(page, domain)
 
 
 def label_words(page: Page) -> list[str]:
@@ -72,48 +74,39 @@ def _queue(page: Page, store: Store, domain: str, threshold: float) -> tuple[pd.
     return queue, len(mine)
 
 
-def _show_front(page: Page, store: Store, domain: str, case: Any) -> None:
+def _show_front(page: Page, domain: str, case: Any) -> None:
     """The case, a button a word, skip and undo."""
     sample_id = case["sample_id"]
     if st.session_state.get(SHOWN_AT, ("", 0.0))[0] != sample_id:
         st.session_state[SHOWN_AT] = (sample_id, time.monotonic())
     words = label_words(page)
-    st.subheader(sample_id)
+    st.subheader(plain(sample_id))
     if case["is_second_opinion"]:
         st.caption(page.text("second"))
     buttons = st.columns(len(words) + 2)
     note = st.text_input(page.text("note"), key=f"label_note_{sample_id}", max_chars=500)
     for place, (column, word) in enumerate(zip(buttons, words, strict=False), start=1):
         shortcut = str(place) if place <= 9 else None
-        if column.button(word, shortcut=shortcut, width="stretch", type="primary", key=f"label_word_{place}"):
+        if column.button(plain(word), shortcut=shortcut, width="stretch", type="primary", key=f"label_word_{place}"):
             seconds = time.monotonic() - st.session_state[SHOWN_AT][1]
-            st.session_state[LAST] = store.add_label(
-                who=page.visitor.name,
-                role=page.visitor.role,
-                vertical=page.vertical_name,
-                domain=domain,
-                sample_id=sample_id,
-                label=word,
-                seconds=round(seconds, 1),
-                note=note,
-            )
+            st.session_state[LAST] = add_label(page, domain, sample_id, word, seconds=round(seconds, 1), note=note)
             st.rerun()
     if buttons[-2].button(page.text("skip"), shortcut="s", width="stretch", key="label_skip"):
         st.session_state.setdefault(SKIPPED, []).append(sample_id)
         st.rerun()
     if buttons[-1].button(page.text("undo"), shortcut="u", width="stretch", key="label_undo"):
-        _undo(page, store)
+        _undo(page)
     st.caption(page.text("keys"))
     _show_evidence(page, sample_id)
 
 
-def _undo(page: Page, store: Store) -> None:
+def _undo(page: Page) -> None:
     """Take this session's last label back."""
     last = st.session_state.pop(LAST, None)
     if last is None:
         st.toast(page.text("nothing_to_undo"))
         return
-    store.undo_label(last, who=page.visitor.name, role=page.visitor.role)
+    undo_label(page, last)
     st.toast(page.text("undone"))
     st.rerun()
 
@@ -128,7 +121,7 @@ def _show_evidence(page: Page, sample_id: str) -> None:
         return
     left, _ = st.columns([2, 1])
     with left:
-        show_neighbour(page, samples, "")
+        show_alone(page, samples)
 
 
 def _show_agreement(page: Page, store: Store, domain: str) -> None:
@@ -146,7 +139,7 @@ def _show_agreement(page: Page, store: Store, domain: str) -> None:
             st.dataframe(found.disagreements, hide_index=True, width="stretch")
 
 
-def _show_batch(page: Page, store: Store, domain: str) -> None:
+def _show_batch(page: Page, domain: str) -> None:
     """The button that hands the labels to the pipeline."""
     st.subheader(page.text("batch"))
     st.caption(page.text("batch_text"))
@@ -156,9 +149,7 @@ def _show_batch(page: Page, store: Store, domain: str) -> None:
     default = f"labels_{datetime.now(tz=UTC):%Y-%m-%d_%H%M}"
     name = st.text_input(page.text("batch_name"), default, max_chars=60)
     if st.button(page.text("make"), icon=":material/inventory_2:"):
-        made = labels_to_batch(
-            store, page.root, page.vertical_name, domain, name, page.visitor.name, role=page.visitor.role
-        )
+        made = make_batch(page, domain, name)
         st.success(str(made))
         if made.batch is not None:
             st.code(f"dvc repro report@{page.vertical_name}", language="bash")

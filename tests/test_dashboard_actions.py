@@ -1,0 +1,151 @@
+"""What visitors do in the pages: score, label, make a batch, propose; and what they may not do."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed")
+
+from drawn_pages import open_page, texts_of
+from PIL import Image as PillowImage
+
+from apps.actions import add_label, make_batch, propose_threshold
+from apps.page import NotAllowedError, Page, Visitor
+from core.data.late_labels import read_late_labels
+from core.lifecycle.proposals import adopt
+from core.lifecycle.store import open_store
+from core.params import load_params
+
+
+def page_of(root, role, name="label", vertical="credit_risk"):
+    return Page(name, root, vertical, Visitor("ann", role), "en")
+
+
+def picture(seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 255, (40, 40)).astype(np.uint8)
+    buffer = io.BytesIO()
+    PillowImage.fromarray(pixels).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def test_form_scores_one_application_with_reasons_and_alternatives(own_run):
+    test = open_page(own_run, "score")
+    test.button[0].click().run()
+    assert not test.exception and not test.error
+    labels = {metric.label: metric.value for metric in test.metric}
+    assert 0 <= float(labels["probability"]) <= 1
+    assert labels["decision"] in {"approve", "refer", "decline"}
+    assert "What would change the decision" in texts_of(test)
+
+
+def test_uploaded_table_is_scored_row_for_row_and_a_bad_cell_is_named(own_run):
+    rows = pd.read_parquet(own_run / "data/credit_risk/near/rows/initial.parquet").head(12)
+    rows.loc[3, "income_eur"] = "a lot"
+    test = open_page(own_run, "score")
+    test.file_uploader[0].upload("applications.csv", rows.to_csv(index=False).encode(), "text/csv").run()
+    assert not test.exception
+    assert "12 scored" in texts_of(test)
+    table = next(one.value for one in test.dataframe if "decision" in one.value)
+    assert list(table["loan_id"]) == list(rows["loan_id"])
+    assert "a lot" in table["problems"].iloc[3] and table["probability"].notna().all()
+
+
+def test_uploaded_picture_is_scored_and_a_bad_file_beside_it_is_named(own_run):
+    test = open_page(own_run, "score", "defect_detection")
+    files = [("part.png", picture(), "image/png"), ("notes.png", b"#!/bin/sh\nrm -rf /\n", "image/png")]
+    test.file_uploader[0].upload(files).run()
+    assert not test.exception and not test.error
+    told = texts_of(test)
+    assert "1 scored, 1 refused" in told and "notes" in told
+    table = next(one.value for one in test.dataframe if "decision" in one.value)
+    assert set(table["file"]) == {"part.png", "notes.png"}
+
+
+def test_label_is_kept_undone_and_turned_into_a_batch_that_the_domain_reads(own_run):
+    test = open_page(own_run, "label")
+    first = test.subheader[0].value
+    test.button(key="label_word_2").click().run()
+    assert not test.exception and not test.error
+    store = open_store(own_run)
+    assert len(store.current_labels("credit_risk", "near")) == 1
+    assert test.subheader[0].value != first
+    test.button(key="label_undo").click().run()
+    assert len(store.current_labels("credit_risk", "near")) == 0
+    test.button(key="label_word_1").click().run()
+    kept = store.current_labels("credit_risk", "near").iloc[0]
+    next(button for button in test.button if button.label == "Make the batch").click().run()
+    assert "1 new labels" in texts_of(test)
+    late = read_late_labels(own_run / "data/credit_risk/near")
+    assert late[["sample_id", "label"]].values.tolist() == [[kept["sample_id"], kept["label"]]]
+
+
+def test_second_labeller_gives_a_kappa_and_a_dispute_stays_out_of_the_batch(own_run):
+    ids = list(pd.read_parquet(own_run / "artifacts/credit_risk/evaluate/predictions.parquet")["sample_id"][:6])
+    for name, words in (("ann", ["bad"] * 3 + ["good"] * 3), ("bob", ["bad"] * 2 + ["good"] * 4)):
+        page = Page("label", own_run, "credit_risk", Visitor(name, "labeller"), "en")
+        for sample_id, word in zip(ids, words, strict=True):
+            add_label(page, "near", sample_id, word, seconds=1.0, note="")
+    assert "Cohen's kappa 0.67" in texts_of(open_page(own_run, "label"))
+    made = make_batch(page_of(own_run, "owner"), "near", "second_round")
+    assert made.num_new == 5 and list(made.disputed["sample_id"]) == [ids[2]]
+
+
+def test_proposal_is_saved_changes_nothing_and_is_adopted_by_the_pipeline(own_run):
+    before = (own_run / "params.yaml").read_text()
+    test = open_page(own_run, "decide", query={"threshold": "0.400"})
+    test.text_input[0].set_value("fewer good applicants turned away")
+    next(button for button in test.button if button.label == "Propose this threshold").click().run()
+    assert not test.exception and not test.error
+    assert (own_run / "params.yaml").read_text() == before
+    store = open_store(own_run)
+    (proposal,) = store.proposals("credit_risk")
+    assert proposal.threshold == pytest.approx(0.4) and proposal.figures["on"] == "validation rows"
+    adopt(own_run, "credit_risk", proposal, store=store, who="ann", reason="agreed in the credit committee")
+    train = load_params(own_run / "params.yaml", "credit_risk").train
+    assert (train.threshold_rule, train.fixed_threshold) == ("fixed", pytest.approx(0.4))
+
+
+def test_workbench_reads_validation_rows_and_no_test_row(own_run):
+    path = own_run / "artifacts/credit_risk/evaluate/predictions.parquet"
+    before = {metric.label: metric.value for metric in open_page(own_run, "decide").metric[:6]}
+    changed = pd.read_parquet(path).assign(probability_bad=0.99, probability_good=0.01)
+    changed.to_parquet(path, index=False)
+    assert {metric.label: metric.value for metric in open_page(own_run, "decide").metric[:6]} == before
+
+
+ACTIONS = {
+    "label": lambda page: add_label(page, "near", "near/L0001", "bad", seconds=1.0, note=""),
+    "make_batch": lambda page: make_batch(page, "near", "mine"),
+    "propose": lambda page: propose_threshold(page, {"threshold": 0.5, "cost_per_case": {}, "rates": {}}, (1, 1), "x"),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_viewer_who_calls_an_action_of_others_is_refused(own_run, action):
+    with pytest.raises(NotAllowedError, match="viewer"):
+        ACTIONS[action](page_of(own_run, "viewer"))
+    assert len(open_store(own_run).audit_rows()) == 0
+
+
+def test_viewer_sees_no_button_of_others_and_no_personal_value(own_run):
+    told = [button.label for name in ("label", "decide") for button in open_page(own_run, name, role="viewer").button]
+    assert "Make the batch" not in told and "Propose this threshold" not in told
+    assert not any("Skip" in label for label in told)
+    table = next(one.value for one in open_page(own_run, "cases", role="viewer").dataframe if "unit" in one.value)
+    assert table.set_index("column").loc["sex", "value"] == "•••"
+    table = next(one.value for one in open_page(own_run, "cases", role="owner").dataframe if "unit" in one.value)
+    assert table.set_index("column").loc["sex", "value"] in {"f", "m"}
+
+
+def test_every_action_is_in_the_audit_and_the_chain_holds(own_run):
+    page = page_of(own_run, "owner")
+    ids = list(pd.read_parquet(own_run / "artifacts/credit_risk/evaluate/predictions.parquet")["sample_id"][:1])
+    add_label(page, "near", ids[0], "bad", seconds=1.0, note="")
+    make_batch(page, "near", "audited")
+    rows = open_store(own_run).audit_rows()
+    assert {"make_batch"} <= set(rows["action"]) and len(rows) == 2
+    assert open_store(own_run).verify_audit().is_whole
+    assert json.dumps(rows["who"].tolist()) == '["ann", "ann"]'
