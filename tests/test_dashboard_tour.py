@@ -1,7 +1,7 @@
 """A tour through all pages in headless Chromium. Opt-in by having Chromium: skipped, saying so, where there is none.
 
-CROSSDOMAIN_TOUR_ROOT: a project folder with real runs instead of the small ones. CROSSDOMAIN_TOUR_PICTURES: a folder for
-the screenshots.
+CROSSDOMAIN_TOUR_ROOT: a project folder with real runs instead of the small ones. CROSSDOMAIN_TOUR_PICTURES: a folder
+for the screenshots.
 """
 
 import io

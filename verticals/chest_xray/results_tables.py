@@ -40,13 +40,13 @@ def x2_table(result: Result, *, is_short: bool = False) -> str:
 
     By chance: what a model whose probabilities were all true would show on as many rows.
     """
-    by_chance = {(row["budget"], row["method"]): row["by_chance"] for row in result["calibration"]}
+    by_chance = {(row["budget"], row["method"]): row.get("by_chance") for row in result["calibration"]}
     rows = [
         [
             str(entry["budget"]),
             entry["method"],
             figure(entry, "mean"),
-            f"{entry['ece']:.3f} ({by_chance[entry['budget'], entry['method']]:.3f})",
+            _calibration_error(entry["ece"], by_chance.get((entry["budget"], entry["method"]))),
             difference(entry),
             entry["verdict"],
         ]
@@ -55,6 +55,11 @@ def x2_table(result: Result, *, is_short: bool = False) -> str:
     ]
     head = ["labels", "method", "AUC [95 %]", "ECE (by chance)", "against its baseline", "verdict"]
     return markdown_table(head, rows)
+
+
+def _calibration_error(ece: float, by_chance: float | None) -> str:
+    """With what chance alone would give, where the result tells it."""
+    return f"{ece:.3f}" if by_chance is None else f"{ece:.3f} ({by_chance:.3f})"
 
 
 TABLES: Mapping[str, ResultTable] = {
