@@ -56,7 +56,7 @@ def test_uploaded_table_is_scored_row_for_row_and_a_bad_cell_is_named(own_run):
 def test_uploaded_picture_is_scored_and_a_bad_file_beside_it_is_named(own_run):
     test = open_page(own_run, "score", "defect_detection")
     files = [("part.png", picture(), "image/png"), ("notes.png", b"#!/bin/sh\nrm -rf /\n", "image/png")]
-    test.file_uploader[0].upload(files).run()
+    test.file_uploader[0].set_value(files).run()
     assert not test.exception and not test.error
     told = texts_of(test)
     assert "1 scored, 1 refused" in told and "notes" in told
