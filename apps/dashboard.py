@@ -11,9 +11,9 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from apps.empty import show_broken, show_empty
 from apps.language import DEFAULT, LANGUAGES, translate
 from apps.page import Page, Visitor
+from apps.page_head import show_broken, show_empty
 from apps.sign_in import current_visitor, show_sign_out
 from core.errors import CrossdomainError, MissingArtifactError
 from core.evaluation.figure_style import COLOURS

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps.empty import show_banner
 from apps.evidence import show_case, show_neighbours
 from apps.models import open_scorer, rows_of
 from apps.page import Page
+from apps.page_head import show_head
 from apps.plain_text import plain
 from core.data.spreadsheet import harmless_csv
 
@@ -21,9 +21,7 @@ def show(page: Page) -> None:
     """Filters, the table, the chosen case."""
     predictions = page.run.read_table("evaluate", "predictions.parquet")
     threshold = page.run.read_json("evaluate", "metrics.json")["threshold"]
-    st.title(page.text("title"))
-    show_banner(page)
-    st.caption(page.text("lead"))
+    show_head(page)
     table = described_cases(page, predictions, threshold)
     shown = _filtered(page, table)
     if not len(shown):

@@ -12,8 +12,8 @@ import streamlit as st
 
 from apps.actions import propose_threshold
 from apps.charts import COLOURS, QUIET
-from apps.empty import show_banner
 from apps.page import Page
+from apps.page_head import show_head
 from apps.stores import open_page_store
 from core.errors import MissingArtifactError
 from core.evaluation.decision_workbench import CELLS, OVERALL, decide_at
@@ -25,9 +25,7 @@ def show(page: Page) -> None:
     """Cut-off and costs; figures, curve, groups; the model in use on test rows; proposals."""
     metrics = page.run.read_json("evaluate", "metrics.json")
     rows = labelled_rows(page, "valid_predictions.parquet")
-    st.title(page.text("title"))
-    show_banner(page)
-    st.caption(page.text("lead"))
+    show_head(page)
     if rows["is_positive"].nunique() < 2:
         st.info(page.text("no_rows"))
         return

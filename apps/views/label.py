@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from apps.actions import add_label, make_batch, undo_label
-from apps.empty import show_banner
 from apps.evidence import show_alone, show_case
 from apps.models import open_scorer, rows_of
 from apps.page import Page
+from apps.page_head import show_head
 from apps.plain_text import plain
 from apps.stores import open_page_store
 from core.lifecycle.labelling import label_queue
@@ -27,9 +27,7 @@ def show(page: Page) -> None:
     metrics = page.run.read_json("evaluate", "metrics.json")
     domain = metrics["domain"]
     store = open_page_store(page)
-    st.title(page.text("title"))
-    show_banner(page)
-    st.caption(page.text("lead"))
+    show_head(page)
     if not page.may("label"):
         st.info(page.text("common.not_allowed", role=page.text(f"common.role_{page.visitor.role}")))
     else:

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from apps.empty import is_synthetic
 from apps.page import Page
+from apps.page_head import is_synthetic
 from core.errors import BadInputError, CrossdomainError
 from core.evaluation.ledger import champion_verdict
 from core.evaluation.metrics import METRICS

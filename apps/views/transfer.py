@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from apps.charts import HEIGHT, QUIET, VERDICT_COLOURS, colour, interval_points, shape
-from apps.empty import show_banner
 from apps.page import Page
+from apps.page_head import show_head
 from core.data.spreadsheet import harmless_csv
 
 LEDGER_COLUMNS = (
@@ -31,9 +31,7 @@ LEDGER_COLUMNS = (
 def show(page: Page) -> None:
     """Curves, gains, cost, the map of the features, distances, and the table."""
     ledger = page.run.read_json("compare", "ledger_metrics.json")
-    st.title(page.text("title"))
-    show_banner(page)
-    st.caption(page.text("lead", baseline=ledger["baseline"]))
+    show_head(page, baseline=ledger["baseline"])
     table = pd.DataFrame(ledger["entries"])
     budgets = list(dict.fromkeys(table["budget"].astype(str)))
     table["budget"] = table["budget"].astype(str)

@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from apps.charts import COLOURS, QUIET, colour
-from apps.empty import show_banner
 from apps.page import Page
+from apps.page_head import show_head
 from apps.printing import find_chromium, print_to_pdf
 
 SLICE_COLUMNS = (
@@ -29,9 +29,7 @@ SLICE_COLUMNS = (
 def show(page: Page) -> None:
     """Everything that a person needs who has to stand for the model."""
     release = page.run.read_json("report", "release_metrics.json")
-    st.title(page.text("title"))
-    show_banner(page)
-    st.caption(page.text("lead"))
+    show_head(page)
     _show_release(page, release)
     left, right = st.columns(2)
     with left:

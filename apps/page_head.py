@@ -1,4 +1,4 @@
-"""What a page shows where the run has not written what it needs, or where a file is damaged."""
+"""The head of every page, and what it shows where the run has not written what it needs or a file is damaged."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ def show_broken(page: Page, error: CrossdomainError) -> None:
         st.write(error.repair)
 
 
-def show_banner(page: Page) -> None:
-    """Says SYNTHETIC where a domain of the run was generated."""
+def show_head(page: Page, lead: str = "lead", **values: str) -> None:
+    """The page's title, SYNTHETIC where a domain of the run was generated, and what the page is for."""
+    st.title(page.text("title"))
     if is_synthetic(page):
         st.warning(page.text("common.synthetic"), icon=":material/science:")
+    if lead:
+        st.caption(page.text(lead, **values))
 
 
 def is_synthetic(page: Page) -> bool:
