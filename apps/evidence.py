@@ -46,8 +46,8 @@ def show_neighbours(page: Page, case: Samples, neighbours: Samples, captions: li
 
 
 def values_table(page: Page, samples: Samples) -> pd.DataFrame:
-    """Column and value of the first row; protected values are masked for those who may not see them."""
-    hidden = set() if page.may("see_personal") else set(protected_columns(page))
+    """Column and value of the first row; personal values are masked for those who may not see them."""
+    hidden = set() if page.may("see_personal") else set(personal_columns(page))
     rows = []
     for feature in samples.schema.features:
         value = samples.inputs[feature.name].iloc[0]
@@ -56,11 +56,11 @@ def values_table(page: Page, samples: Samples) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def protected_columns(page: Page) -> list[str]:
-    """Of the target domain."""
+def personal_columns(page: Page) -> list[str]:
+    """Of the target domain: protected attributes, and free texts, which may say anything of a person."""
     specs = page.run.find_json("prepare", "specs.json") or {}
     columns = next(iter(specs.values()))["columns"] if specs else []
-    return [column["name"] for column in columns if column.get("is_protected")]
+    return [one["name"] for one in columns if one.get("is_protected") or one.get("kind") == "text"]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -46,8 +46,8 @@ def _scorer(vertical: str, folder: str, digest: str) -> Any:
     return load_vertical(vertical).open_scorer(Path(folder))
 
 
-def prepared_rows(page: Page) -> Samples:
-    """Every prepared row of source and target; pictures stay on disk until they are looked at.
+def prepared_rows(page: Page) -> tuple[Samples, dict[str, int]]:
+    """(every prepared row of source and target, id -> its place); pictures stay on disk until they are looked at.
 
     Raises:
         MissingArtifactError: prepare has not run, or ran with other domains than params.yaml names now.
@@ -59,16 +59,16 @@ def prepared_rows(page: Page) -> Samples:
 
 
 @st.cache_resource(max_entries=MAX_DOMAINS, show_spinner="…")
-def _rows(vertical_name: str, root: str, time_ns: int) -> Samples:
-    """One version of the prepared rows; the manifest's time is part of the key."""
+def _rows(vertical_name: str, root: str, time_ns: int) -> tuple[Samples, dict[str, int]]:
+    """One version of the prepared rows and the place of each id; the manifest's time is part of the key."""
     vertical, folder = load_vertical(vertical_name), Path(root)
     params = load_params(folder / "params.yaml", vertical_name)
     opened = open_prepared(vertical, params, Artifacts(folder / "artifacts", vertical_name), splits=PREPARED_SPLITS)
-    return concatenate([opened[name] for name in PREPARED_SPLITS])
+    rows = concatenate([opened[name] for name in PREPARED_SPLITS])
+    return rows, {sample_id: place for place, sample_id in enumerate(rows.sample_ids)}
 
 
 def rows_of(page: Page, sample_ids: list[str]) -> Samples:
     """The prepared rows of these ids, in their order; ids that are not there are left out."""
-    rows = prepared_rows(page)
-    place = {sample_id: row for row, sample_id in enumerate(rows.sample_ids)}
-    return rows.take([place[sample_id] for sample_id in sample_ids if sample_id in place])
+    rows, places = prepared_rows(page)
+    return rows.take([places[sample_id] for sample_id in sample_ids if sample_id in places])

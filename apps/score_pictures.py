@@ -22,7 +22,7 @@ from core.images.decoding import BadImage
 from core.images.image import Image
 
 CHUNK = 32
-MAX_KEPT_PICTURES = 200  # with their heat maps, in the session; the table has all
+MAX_KEPT_PICTURES = 40  # with their heat maps, in the session; the table has all
 
 
 @dataclass(frozen=True)

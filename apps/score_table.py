@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from apps.models import open_scorer, prepared_rows
+from apps.evidence import personal_columns
+from apps.models import open_scorer, rows_of
 from apps.page import Page
 from apps.plain_text import plain
 from apps.uploads import MAX_MEGABYTES, TABLES, shown_name, stored
@@ -24,6 +25,7 @@ from core.explain.feature_ranges import quantiles_of
 
 FORM_COLUMNS = 3
 MAX_CATEGORIES = 200
+MAX_CASES = 200  # offered to start from
 ROWS_PER_CHUNK = 20_000
 MAX_SHOWN_ROWS = 1_000
 
@@ -62,16 +64,16 @@ def _show_form(page: Page, scorer: Any) -> None:
 
 def _starting_values(page: Page, scorer: Any) -> dict[str, Any]:
     """Typical values, or those of a test case."""
-    rows = prepared_rows(page)
     predictions = page.run.find_table("evaluate", "predictions.parquet")
-    ids = [] if predictions is None else list(predictions["sample_id"].head(200))
+    ids = [] if predictions is None else list(predictions["sample_id"].head(MAX_CASES))
     chosen = st.selectbox(
         page.text("start_from"), [None, *ids], key="score_start", format_func=lambda one: one or page.text("typical")
     )
     if chosen is None:
         return dict(scorer.model.typical)
-    place = list(rows.sample_ids).index(chosen)
-    return rows.inputs.iloc[place].to_dict()
+    values = rows_of(page, [chosen]).inputs.iloc[0].to_dict()
+    hidden = set() if page.may("see_personal") else set(personal_columns(page))
+    return {name: value for name, value in values.items() if name not in hidden}
 
 
 def _field(page: Page, column: ColumnSpec, known: dict[str, Any], start: Any) -> Any:

@@ -134,10 +134,16 @@ def test_viewer_sees_no_button_of_others_and_no_personal_value(own_run):
     told = [button.label for name in ("label", "decide") for button in open_page(own_run, name, role="viewer").button]
     assert "Make the batch" not in told and "Propose this threshold" not in told
     assert not any("Skip" in label for label in told)
-    table = next(one.value for one in open_page(own_run, "cases", role="viewer").dataframe if "unit" in one.value)
+    cases = open_page(own_run, "cases", role="viewer")
+    assert not any("sex" in one.value for one in cases.dataframe)
+    table = next(one.value for one in cases.dataframe if "unit" in one.value)
     assert table.set_index("column").loc["sex", "value"] == "•••"
     table = next(one.value for one in open_page(own_run, "cases", role="owner").dataframe if "unit" in one.value)
     assert table.set_index("column").loc["sex", "value"] in {"f", "m"}
+    chosen = open_page(own_run, "score", role="viewer")
+    chosen.selectbox(key="score_start").select_index(1).run()
+    assert not chosen.exception and not chosen.error
+    assert next(box.value for box in chosen.selectbox if box.label == "sex") is None
 
 
 def test_every_action_is_in_the_audit_and_the_chain_holds(own_run):

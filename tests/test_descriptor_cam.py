@@ -6,7 +6,7 @@ import torch
 from image_samples import image_samples
 
 from core.errors import CrossdomainError
-from core.explain.descriptor_cam import descriptor_activation
+from core.explain.descriptor_cam import descriptor_activation, path_slopes
 from core.explain.heat_maps import heat_maps, methods_of
 from core.learners.image_probe import ImageProbe
 
@@ -66,3 +66,35 @@ def test_descriptor_map_of_a_mean_equals_the_formula(fitted):
     centres = found[:, side // 2 - 1 :: side, side // 2 - 1 :: side]
     np.testing.assert_allclose(centres.mean(), wanted.mean(), rtol=0.2)
     assert np.corrcoef(centres.ravel(), wanted.ravel())[0, 1] > 0.95
+
+
+def test_path_slopes_of_a_kernel_sum_to_the_difference_of_the_log_odds(fitted):
+    _, samples, _ = fitted
+    learner = ImageProbe({**OPTIONS, "head": "rbf"}, seed=0).fit(samples)
+    few = samples.take(np.arange(12))
+    start, rows = learner.map_.arrays["centre"], learner.describe(few).astype(float)
+
+    def log_odds(descriptors):
+        design = learner.map_.base(learner.map_.place(descriptors, few.groups))
+        return learner.coefficients_[0] + design @ learner.coefficients_[1:]
+
+    wanted = log_odds(rows) - log_odds(np.repeat(start[None], len(rows), axis=0))
+    found = (path_slopes(learner, few) * (rows - start)).sum(axis=1)
+    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.05 * np.abs(wanted).max())
+    own = (learner.descriptor_slopes(few) * (rows - start)).sum(axis=1)
+    assert np.abs(own - wanted).mean() > 2 * np.abs(found - wanted).mean()
+
+
+def test_path_slopes_of_a_straight_head_are_its_slopes(fitted):
+    _, samples, _ = fitted
+    learner = ImageProbe({**OPTIONS, "head": "logistic"}, seed=0).fit(samples)
+    few = samples.take([0, 1, 2])
+    np.testing.assert_array_equal(path_slopes(learner, few), learner.descriptor_slopes(few))
+
+
+def test_heat_map_peaks_at_the_probability_of_its_picture(fitted):
+    learner, samples, _ = fitted
+    few = samples.take(np.arange(8))
+    np.testing.assert_allclose(
+        heat_maps(learner, few).max(axis=(1, 2)), learner.predict_probability(few)[:, 1], rtol=1e-4
+    )

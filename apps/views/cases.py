@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps.evidence import show_case, show_neighbours
+from apps.evidence import personal_columns, show_case, show_neighbours
 from apps.models import open_scorer, rows_of
 from apps.page import Page
 from apps.page_head import show_head
@@ -53,7 +53,8 @@ def described_cases(page: Page, predictions: pd.DataFrame, threshold: float) -> 
     )
     manifest = page.run.find_table("prepare", "manifest.parquet")
     if manifest is not None:
-        names = [name for name in manifest.columns if name.startswith("slice_")]
+        hidden = set() if page.may("see_personal") else {f"slice_{name}" for name in personal_columns(page)}
+        names = [name for name in manifest.columns if name.startswith("slice_") and name not in hidden]
         slices = manifest.set_index("sample_id")[names].reindex(table["sample_id"]).reset_index(drop=True)
         table = pd.concat([table, slices.rename(columns=lambda name: name.removeprefix("slice_"))], axis=1)
     return table

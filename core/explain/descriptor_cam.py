@@ -16,6 +16,7 @@ from core.images.image import images_of, stack_pixels
 BATCH_SIZE = 8
 REGION_FRACTION = 1 / 64  # of the picture: a region of so much is what the evidence is told for
 SMOOTHING_FRACTION = 1 / 40  # of the side; single cells of many channels are noise
+NUM_PATH_STEPS = 8
 ROOT_FLOOR = 1e-2  # below it the square root is taken as straight: its slope at zero is infinite
 
 
@@ -25,7 +26,7 @@ def descriptor_activation(
     """(N, S, S) float32 >= 0: evidence for class 1 in log-odds, that of a region of 1/64 of the picture like this one.
 
     learner: a fitted image_probe. Sum over stages of sum_k (A_k - mean A_k) dz / dA_k on the picture's side, A a
-    stage's map, z the head's log-odds as a straight line through the picture's own descriptor; smoothed, and evidence
+    stage's map, z the head's log-odds as a straight line with the slopes of `path_slopes`; smoothed, and evidence
     against the class cut off at zero, last, so that stages and neighbours may contradict each other.
 
     Source: Draelos & Carin 2020, "Use HiResCAM instead of Grad-CAM", equation 5, for pooled statistics of several maps.
@@ -33,7 +34,7 @@ def descriptor_activation(
     from core.learners.image_descriptors import channels_after
 
     options, backbone = learner.options, learner.backbone_
-    slopes = torch.from_numpy(np.asarray(learner.descriptor_slopes(samples), dtype=np.float32))
+    slopes = torch.from_numpy(np.asarray(path_slopes(learner, samples), dtype=np.float32))
     sizes = [len(options.statistics) * channels for channels in channels_after(backbone, options.stages)]
     images, found = images_of(samples), []
     for start in range(0, len(images), BATCH_SIZE):
@@ -46,6 +47,25 @@ def descriptor_activation(
         sigma = smoothing_fraction * pixels.shape[1]
         found.append(np.maximum(gaussian_filter(signed, (0, sigma, sigma)), 0.0).astype(np.float32))
     return np.concatenate(found) if found else np.zeros((0, 1, 1), dtype=np.float32)
+
+
+def path_slopes(learner: Any, samples: Samples) -> np.ndarray:
+    """(N, P) mean slope of the log-odds on the straight way from the training rows' mean descriptor to each row's own.
+
+    Far from every training row a kernel is flat, so a sure picture has no slope at its own descriptor; on the way it
+    has. Slopes times differences sum to the difference of the log-odds. A straight head has the same slopes everywhere.
+
+    Source: Sundararajan, Taly & Yan 2017, "Axiomatic attribution for deep networks", equations 1 and 3, by midpoints.
+    """
+    if learner.options.head != "rbf":
+        return learner.descriptor_slopes(samples)
+    mapped, rows = learner.map_, learner.describe(samples).astype(float)
+    start = mapped.arrays["centre"]
+    parts = [
+        mapped.slopes(start + (step + 0.5) / NUM_PATH_STEPS * (rows - start), samples.groups, learner.coefficients_)
+        for step in range(NUM_PATH_STEPS)
+    ]
+    return np.mean(parts, axis=0)
 
 
 def _of_stage(maps: Tensor, slopes: Tensor, options: Any, size_px: int) -> Tensor:

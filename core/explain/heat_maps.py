@@ -16,6 +16,7 @@ HeatMethod = Literal["auto", "distance", "descriptor_cam", "grad_cam", "grad_cam
 WRAPPED = ("inner_", "describer_")  # domain_tagged; aligned, anomaly_guided
 CAM_METHODS = ("grad_cam", "grad_cam_plus_plus", "layer_cam")
 CAM_BATCH_SIZE = 8
+SMALLEST_PEAK = 1e-6  # in log-odds
 CONTOUR = (0, 255, 255)  # cyan is the one bright colour that inferno lacks
 
 
@@ -24,7 +25,9 @@ def heat_maps(learner: Any, samples: Samples, method: HeatMethod = "auto", *, st
 
     `distance` (one-class learners): d / (d + level), the level that few good pictures reach. The class activation
     methods (learners with a `model_` of backbone and head), `descriptor_cam` (image_probe) and `occlusion` (any
-    learner): e / (e + 1) of the evidence in log-odds. `auto`: the first of them that the learner can give.
+    learner): the evidence as a share of the picture's own peak, times the learner's probability of class 1. Evidence
+    itself cannot be compared between pictures: a good one has as much for as against. `auto`: the first of them that
+    the learner can give.
     stage: number of stages after which activation maps are read; None: the last whose maps are at least 14 a side.
 
     Raises:
@@ -39,8 +42,9 @@ def heat_maps(learner: Any, samples: Samples, method: HeatMethod = "auto", *, st
         )
     size = images_of(samples)[0].pixels.shape[0] if len(samples) else 1
     if chosen == "distance":
-        evidence = learner.heat_maps(samples) / learner.level_
-    elif chosen == "descriptor_cam":
+        evidence = np.maximum(enlarge(learner.heat_maps(samples) / learner.level_, size), 0.0)
+        return (evidence / (1.0 + evidence)).astype(np.float32)
+    if chosen == "descriptor_cam":
         from core.explain.descriptor_cam import descriptor_activation
 
         evidence = descriptor_activation(learner, samples)
@@ -48,8 +52,15 @@ def heat_maps(learner: Any, samples: Samples, method: HeatMethod = "auto", *, st
         evidence = occlusion_maps(learner, samples)
     else:
         evidence = _activation_maps(learner.model_, samples, chosen, stage)
-    evidence = np.maximum(enlarge(evidence, size), 0.0)
-    return (evidence / (1.0 + evidence)).astype(np.float32)
+    return _scaled(np.maximum(enlarge(evidence, size), 0.0), learner, samples)
+
+
+def _scaled(evidence: np.ndarray, learner: Any, samples: Samples) -> np.ndarray:
+    """(N, S, S) float32: shares of each picture's peak times its probability; zero where there is no evidence."""
+    if not len(samples):
+        return evidence.astype(np.float32)
+    peak = np.maximum(evidence.max(axis=(1, 2), keepdims=True), SMALLEST_PEAK)
+    return (evidence / peak * learner.predict_probability(samples)[:, 1][:, None, None]).astype(np.float32)
 
 
 def picture_learner(learner: Any) -> Any:
