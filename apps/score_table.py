@@ -78,20 +78,20 @@ def _starting_values(page: Page, scorer: Any) -> dict[str, Any]:
 
 def _field(page: Page, column: ColumnSpec, known: dict[str, Any], start: Any) -> Any:
     """A number with its range, a choice among the words known, or a text."""
-    title = plain(column.meaning or column.name.replace("_", " "))
-    title += f" ({plain(column.unit)})" if column.unit else ""
+    title = plain(column.name.replace("_", " ")) + (f" ({plain(column.unit)})" if column.unit else "")
     key = f"score_field_{page.vertical_name}_{column.name}_{start}"
     is_known = start is not None and start == start
+    usual = f"{known['min']:g} – {known['max']:g}" if known.get("min") is not None else ""
+    told = " · ".join(text for text in (plain(column.meaning), usual) if text) or None
     if column.kind == "number":
         low, high = column.allowed
         value = float(start) if is_known and not isinstance(start, str) else None
-        usual = f"{known['min']:g} – {known['max']:g}" if known.get("min") is not None else None
-        return st.number_input(title, low, high, value, key=key, placeholder=page.text("missing"), help=usual)
+        return st.number_input(title, low, high, value, key=key, placeholder=page.text("missing"), help=told)
     if column.kind == "category":
         words = list(column.order or known.get("categories", []))[:MAX_CATEGORIES]
         place = words.index(start) if start in words else None
-        return st.selectbox(title, words, index=place, key=key, placeholder=page.text("missing"))
-    return st.text_area(title, str(start) if is_known else "", key=key, height=80) or None
+        return st.selectbox(title, words, index=place, key=key, placeholder=page.text("missing"), help=told)
+    return st.text_area(title, str(start) if is_known else "", key=key, height=80, help=told) or None
 
 
 def show_record(page: Page, scorer: Any, values: dict[str, Any]) -> None:

@@ -86,3 +86,15 @@ def test_catalogue_texts_that_pages_ask_for_are_there():
             if path.stem == "page_head" and "." not in key:  # the title of whichever page it stands in for
                 continue
             assert full_key in known, f"{path}: {full_key}"
+
+
+def test_overview_of_a_clone_with_metrics_alone_shows_no_figure(tmp_path, full_run):
+    """Committed metrics do not tell whether their domains were generated."""
+    (tmp_path / "params.yaml").write_bytes((full_run / "params.yaml").read_bytes())
+    for path in full_run.glob("artifacts/chest_xray/*/*metrics.json"):
+        copy = tmp_path / path.relative_to(full_run)
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(path.read_bytes())
+    test = open_page(tmp_path, "overview", "chest_xray")
+    assert not test.exception and not test.error
+    assert not test.metric and "crossdomain run chest_xray" in texts_of(test)

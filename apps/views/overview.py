@@ -10,7 +10,7 @@ import streamlit as st
 
 from apps.page import Page
 from apps.page_head import is_synthetic
-from core.errors import BadInputError, CrossdomainError
+from core.errors import BadInputError, CrossdomainError, MissingArtifactError
 from core.evaluation.ledger import champion_verdict
 from core.evaluation.metrics import METRICS
 from core.vertical import vertical_names
@@ -47,10 +47,10 @@ def _show_card(page: Page) -> None:
     try:
         card = _read_card(page)
     except CrossdomainError as error:
-        if page.run.has("evaluate", "metrics.json"):
-            st.error(error.message, icon=":material/broken_image:")
-        else:
+        if isinstance(error, MissingArtifactError):
             st.write(page.text("no_run"))
+        else:
+            st.error(error.message, icon=":material/broken_image:")
         st.code(f"crossdomain run {page.vertical_name}", language="bash")
         return
     if is_synthetic(page):
@@ -61,8 +61,12 @@ def _show_card(page: Page) -> None:
 
 
 def _read_card(page: Page) -> Card:
-    """Raises MissingArtifactError where the run is not complete."""
+    """Raises MissingArtifactError where the run is not complete.
+
+    A clone has the metrics that were committed, and nothing that tells whether their domains were generated: no run.
+    """
     run = page.run
+    run.read_json("prepare", "specs.json")
     return Card(
         run.read_json("train", "train_metrics.json"),
         run.read_json("evaluate", "metrics.json"),

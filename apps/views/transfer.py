@@ -68,7 +68,7 @@ def _curves(page: Page, table: pd.DataFrame, budgets: list[str], ledger: dict[st
     points = base.mark_point(filled=True, size=70).encode(
         y=mean, xOffset=dodge, shape=shape("method", methods), tooltip=tooltip
     )
-    return alt.layer(bars, points).properties(height=HEIGHT)
+    return alt.layer(bars, points).properties(height=HEIGHT + 100)
 
 
 def _show_gains(page: Page, table: pd.DataFrame, ledger: dict[str, Any]) -> None:
