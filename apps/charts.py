@@ -8,7 +8,7 @@ import pandas as pd
 from core.evaluation.figure_style import COLOURS
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "stroke")
-GOOD, HOLD, BAD, QUIET = "#009E73", "#E69F00", "#D55E00", "#7F7F7F"
+GOOD, BAD, QUIET = "#009E73", "#D55E00", "#7F7F7F"
 VERDICT_COLOURS = {"gain": GOOD, "no difference": QUIET, "negative transfer": BAD, "baseline": "#56B4E9"}
 HEIGHT = 320
 ROW_HEIGHT, ROOM_FOR_AXIS = 30, 70  # of charts with a row an entry; Streamlit counts the axis in

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image as PillowImage
 
+from apps.charts import contribution_bars
+from apps.models import model_digest
 from apps.page import Page
 from core.data.samples import Samples
 from core.images.image import images_of
@@ -77,8 +78,6 @@ def overlaid(pixels: np.ndarray, heat: np.ndarray, level: float, opacity: float 
 
 
 def _show_picture(page: Page, scorer: Any, samples: Samples, level: float | None) -> None:
-    from apps.models import model_digest
-
     pixels = _pixels(samples)
     left, right = st.columns(2)
     left.image(pixels, width="stretch")
@@ -93,8 +92,6 @@ def _show_row(page: Page, scorer: Any, samples: Samples) -> None:
     values = scorer.model.contributions(samples).iloc[0]
     table = values.rename("contribution").rename_axis("column").reset_index()
     table = table.reindex(table["contribution"].abs().sort_values(ascending=False).index).head(12)
-    from apps.charts import contribution_bars
-
     right.altair_chart(contribution_bars(table), width="stretch")
 
 
@@ -102,11 +99,6 @@ def _pixels(samples: Samples) -> np.ndarray:
     """(S, S) or (S, S, 3) uint8 of the first row."""
     pixels = np.asarray(images_of(samples)[0].pixels)
     return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
-
-
-def png_of(pixels: np.ndarray) -> PillowImage.Image:
-    """For downloads."""
-    return PillowImage.fromarray(np.squeeze(pixels))
 
 
 def _shown(value: Any) -> str:
