@@ -18,10 +18,10 @@ MAX_VALUE_CHARACTERS = 300
 MASKED = "•••"
 
 
-def show_case(page: Page, scorer: Any, samples: Samples, *, level: float | None = None) -> None:
+def show_case(page: Page, scorer: Any, samples: Samples) -> None:
     """The first row: picture beside heat map, or values beside contributions."""
     if page.vertical.modality == "image":
-        _show_picture(page, scorer, samples, level)
+        _show_picture(page, scorer, samples)
     else:
         _show_row(page, scorer, samples)
 
@@ -77,13 +77,13 @@ def overlaid(pixels: np.ndarray, heat: np.ndarray, level: float, opacity: float 
     return overlay(pixels, heat, level, opacity=opacity)
 
 
-def _show_picture(page: Page, scorer: Any, samples: Samples, level: float | None) -> None:
+def _show_picture(page: Page, scorer: Any, samples: Samples) -> None:
     pixels = _pixels(samples)
     left, right = st.columns(2)
     left.image(pixels, width="stretch")
     with st.spinner(""):
         heat = heat_of(scorer, samples, str(samples.sample_ids[0]), model_digest(page))
-    right.image(overlaid(pixels, heat, scorer.level if level is None else level), width="stretch")
+    right.image(overlaid(pixels, heat, scorer.level), width="stretch")
 
 
 def _show_row(page: Page, scorer: Any, samples: Samples) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from core.artifacts import Artifacts
 from core.data.prepared import PREPARED_SPLITS, open_prepared
 from core.data.samples import Samples, concatenate
 from core.errors import CrossdomainError, MissingArtifactError
+from core.lifecycle.proposals import model_digest as digest_of_model
 from core.params import load_params
 from core.vertical import load_vertical
 
@@ -36,8 +36,8 @@ def open_scorer(page: Page) -> Any:
 
 
 def model_digest(page: Page) -> str:
-    """SHA-256 over the model's manifest, which holds the digest of every file of it."""
-    return hashlib.sha256((page.run.model_folder / "manifest.json").read_bytes()).hexdigest()
+    """Of the saved model, as a proposal is compared with it when it is adopted."""
+    return digest_of_model(page.root, page.vertical_name)
 
 
 @st.cache_resource(max_entries=MAX_MODELS, show_spinner="…")

@@ -17,8 +17,9 @@ from apps.page_head import show_head
 from apps.stores import open_page_store
 from core.errors import MissingArtifactError
 from core.evaluation.decision_workbench import CELLS, OVERALL, decide_at
+from core.evaluation.thresholds import cost_curve
 
-CURVE_POINTS = 101
+MAX_CURVE_POINTS = 400
 
 
 def show(page: Page) -> None:
@@ -124,17 +125,15 @@ def confusion_table(page: Page, found: dict[str, Any]) -> pd.DataFrame:
 
 def _curve(page: Page, rows: pd.DataFrame, costs: tuple[float, float], threshold: float, used: float) -> alt.LayerChart:
     """Cost per case over thresholds, with the one that is tried and the one in use."""
-    grid = np.linspace(0, 1, CURVE_POINTS)
-    is_positive, score = rows["is_positive"].to_numpy(), rows["probability"].to_numpy()
-    missed = np.array([(is_positive & (score < cut)).mean() for cut in grid])
-    alarms = np.array([(~is_positive & (score >= cut)).mean() for cut in grid])
-    table = pd.DataFrame({"threshold": grid, "cost": costs[0] * missed + costs[1] * alarms})
+    curve = cost_curve(rows["is_positive"].to_numpy(), rows["probability"].to_numpy(), *costs)
+    shown = np.unique(np.linspace(0, len(curve) - 1, MAX_CURVE_POINTS).round().astype(int))
+    table = curve.iloc[shown].assign(threshold=curve["threshold"].clip(0, 1))
     line = (
         alt.Chart(table)
         .mark_line(color=COLOURS[0])
         .encode(
             x=alt.X("threshold:Q", title=page.text("common.threshold")),
-            y=alt.Y("cost:Q", title=page.text("cost_per_case")),
+            y=alt.Y("cost_per_row:Q", title=page.text("cost_per_case")),
         )
     )
     rules = [
