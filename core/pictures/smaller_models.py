@@ -144,6 +144,7 @@ def try_student(
 
 def _try(name: str, path: Path, write: Callable[[], dict[str, Any] | None], judge: Judge) -> dict[str, Any]:
     """What `write` and the judge tell; what cannot be made is no failure of the export, but is told."""
+    print(f"export: {name}", flush=True)
     try:
         made = write() or {}
     except Exception as error:

@@ -32,12 +32,12 @@ def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *
     model = ScoringModel.load(artifacts.require("train", "model"))
     opened = open_prepared(vertical, params, artifacts, splits=PREPARED_SPLITS)
     test = opened["test"].labelled()
-    probability = model.predict_probability(test)
+    predictions, valid_predictions = (_predictions(model, opened[split], vertical) for split in ("test", "valid"))
+    probability = _probability(predictions, vertical)[opened["test"].is_labelled]
     positive = probability[:, vertical.positive_index]
     is_positive = test.targets == vertical.positive_index
-    predictions = _predictions(model, opened["test"], vertical)
     write_table(artifacts.path("evaluate", "predictions.parquet"), predictions)
-    write_table(artifacts.path("evaluate", "valid_predictions.parquet"), _predictions(model, opened["valid"], vertical))
+    write_table(artifacts.path("evaluate", "valid_predictions.parquet"), valid_predictions)
     unlabelled = opened["train"].take(~opened["train"].is_labelled)
     write_table(artifacts.path("evaluate", "unlabelled_predictions.parquet"), _predictions(model, unlabelled, vertical))
     _write_feature_map(model, opened, predictions, vertical, params, artifacts, seed=seed)
@@ -58,7 +58,7 @@ def evaluate(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *
     protected = attributes[[name for name in attributes if name in model.spec.protected]]
     fairness = fairness_table(is_positive, positive >= model.threshold, protected)
     proxies = protected_proxies(test.inputs, protected, test.schema) if len(protected.columns) else {}
-    valid_positive = model.predict_probability(opened["valid"])[:, vertical.positive_index]
+    valid_positive = _probability(valid_predictions, vertical)[:, vertical.positive_index]
     write_json(
         artifacts.path("evaluate", "metrics.json"),
         {
@@ -165,6 +165,11 @@ def _predictions(model: ScoringModel, samples: Samples, vertical: Vertical) -> p
     table["probability_low"], table["probability_high"] = low_high[:, 0], low_high[:, 1]
     table["is_adverse"] = probability[:, vertical.positive_index] >= model.threshold
     return table
+
+
+def _probability(predictions: pd.DataFrame, vertical: Vertical) -> np.ndarray:
+    """(N, C) of a table of `_predictions`."""
+    return predictions[[f"probability_{name}" for name in vertical.classes]].to_numpy()
 
 
 def _metrics_with_intervals(
