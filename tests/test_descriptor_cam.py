@@ -6,7 +6,7 @@ import torch
 from image_samples import image_samples
 
 from core.errors import CrossdomainError
-from core.explain.descriptor_cam import descriptor_activation, path_slopes
+from core.explain.descriptor_cam import descriptor_activation, path_slopes, smooth
 from core.explain.heat_maps import heat_maps, methods_of
 from core.learners.image_probe import ImageProbe
 
@@ -98,3 +98,12 @@ def test_heat_map_peaks_at_the_probability_of_its_picture(fitted):
     np.testing.assert_allclose(
         heat_maps(learner, few).max(axis=(1, 2)), learner.predict_probability(few)[:, 1], rtol=1e-4
     )
+
+
+def test_smoothing_lets_no_corner_stand_out():
+    evidence = np.zeros((2, 64, 64))
+    evidence[0, 0, 0] = evidence[1, 32, 32] = 1.0
+    corner, middle = smooth(evidence, 3.0)
+    assert np.isclose(corner[0, 0], middle[32, 32])
+    assert np.isclose(middle[32, 32], 1 / (2 * np.pi * 3.0**2), rtol=0.01)
+    assert np.isclose(middle.sum(), 1.0) and np.isclose(corner.sum(), 0.25, atol=0.1)

@@ -44,9 +44,14 @@ def descriptor_activation(
         parts = slopes[start : start + BATCH_SIZE].split(sizes, dim=1)
         heat = [_of_stage(of_stage, part, options, pixels.shape[1]) for of_stage, part in zip(maps, parts, strict=True)]
         signed = torch.stack(heat).sum(dim=0).numpy() * REGION_FRACTION
-        sigma = smoothing_fraction * pixels.shape[1]
-        found.append(np.maximum(gaussian_filter(signed, (0, sigma, sigma)), 0.0).astype(np.float32))
+        found.append(np.maximum(smooth(signed, smoothing_fraction * pixels.shape[1]), 0.0).astype(np.float32))
     return np.concatenate(found) if found else np.zeros((0, 1, 1), dtype=np.float32)
+
+
+def smooth(evidence: np.ndarray, sigma_px: float) -> np.ndarray:
+    """(N, S, S) by a Gaussian; beyond the picture there is no evidence. Mirrored there, a corner's would count four
+    times, and zero padding makes corners of maps odd often enough."""
+    return gaussian_filter(evidence, (0, sigma_px, sigma_px), mode="constant")
 
 
 def path_slopes(learner: Any, samples: Samples) -> np.ndarray:
