@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from apps.charts import contribution_bars
-from apps.models import model_digest
+from apps.models import model_digest, rows_of
 from apps.page import Page
+from apps.tables import show_rows
 from core.data.samples import Samples
 from core.images.image import images_of
 
@@ -31,7 +32,7 @@ def show_alone(page: Page, samples: Samples) -> None:
     if page.vertical.modality == "image":
         st.image(_pixels(samples), width="stretch")
     else:
-        st.dataframe(values_table(page, samples), hide_index=True)
+        show_rows(page, values_table(page, samples))
 
 
 def show_neighbours(page: Page, case: Samples, neighbours: Samples, captions: list[str]) -> None:
@@ -43,7 +44,23 @@ def show_neighbours(page: Page, case: Samples, neighbours: Samples, captions: li
     table = values_table(page, case)[["column", "value"]].rename(columns={"value": str(case.sample_ids[0])})
     for place, caption in enumerate(captions):
         table[f"{place + 1}. {caption}"] = values_table(page, neighbours.take([place]))["value"]
-    st.dataframe(table, hide_index=True, width="stretch")
+    show_rows(page, table)
+
+
+def show_near(page: Page, case: Samples, near: pd.DataFrame) -> None:
+    """The rows of `nearest_neighbours` of one case, nearest first; nothing where they are no longer prepared."""
+    near = near.sort_values("rank")
+    found = rows_of(page, list(near["neighbour_id"]))
+    if len(found) < len(near) or not len(near):
+        return
+    st.subheader(page.text("cases.neighbours"))
+    told = [
+        page.text(
+            "cases.neighbour", label=row.neighbour_label, domain=row.neighbour_domain, distance=f"{row.distance:.2f}"
+        )
+        for row in near.itertuples()
+    ]
+    show_neighbours(page, case, found, told)
 
 
 def values_table(page: Page, samples: Samples) -> pd.DataFrame:
@@ -88,7 +105,7 @@ def _show_picture(page: Page, scorer: Any, samples: Samples) -> None:
 
 def _show_row(page: Page, scorer: Any, samples: Samples) -> None:
     left, right = st.columns(2)
-    left.dataframe(values_table(page, samples), hide_index=True)
+    show_rows(page, values_table(page, samples), into=left)
     values = scorer.model.contributions(samples).iloc[0]
     table = values.rename("contribution").rename_axis("column").reset_index()
     table = table.reindex(table["contribution"].abs().sort_values(ascending=False).index).head(12)

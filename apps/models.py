@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +48,17 @@ def _scorer(vertical: str, folder: str, digest: str) -> Any:
     return load_vertical(vertical).open_scorer(Path(folder))
 
 
-def prepared_rows(page: Page) -> tuple[Samples, dict[str, int]]:
-    """(every prepared row of source and target, id -> its place); pictures stay on disk until they are looked at.
+@dataclass(frozen=True)
+class PreparedRows:
+    """by_split: `source_train` to `test`. rows: all of them. places: id -> its place in `rows`."""
+
+    by_split: Mapping[str, Samples]
+    rows: Samples
+    places: Mapping[str, int]
+
+
+def prepared_rows(page: Page) -> PreparedRows:
+    """Every prepared row of source and target; pictures stay on disk until they are looked at.
 
     Raises:
         MissingArtifactError: prepare has not run, or ran with other domains than params.yaml names now.
@@ -59,16 +70,16 @@ def prepared_rows(page: Page) -> tuple[Samples, dict[str, int]]:
 
 
 @st.cache_resource(max_entries=MAX_DOMAINS, show_spinner="…")
-def _rows(vertical_name: str, root: str, time_ns: int) -> tuple[Samples, dict[str, int]]:
-    """One version of the prepared rows and the place of each id; the manifest's time is part of the key."""
+def _rows(vertical_name: str, root: str, time_ns: int) -> PreparedRows:
+    """One version of the prepared rows; the manifest's time is part of the key."""
     vertical, folder = load_vertical(vertical_name), Path(root)
     params = load_params(folder / "params.yaml", vertical_name)
     opened = open_prepared(vertical, params, Artifacts(folder / "artifacts", vertical_name), splits=PREPARED_SPLITS)
     rows = concatenate([opened[name] for name in PREPARED_SPLITS])
-    return rows, {sample_id: place for place, sample_id in enumerate(rows.sample_ids)}
+    return PreparedRows(opened, rows, {sample_id: place for place, sample_id in enumerate(rows.sample_ids)})
 
 
 def rows_of(page: Page, sample_ids: list[str]) -> Samples:
     """The prepared rows of these ids, in their order; ids that are not there are left out."""
-    rows, places = prepared_rows(page)
-    return rows.take([places[sample_id] for sample_id in sample_ids if sample_id in places])
+    found = prepared_rows(page)
+    return found.rows.take([found.places[sample_id] for sample_id in sample_ids if sample_id in found.places])

@@ -15,6 +15,8 @@ from apps.evidence import overlaid
 from apps.models import model_digest, open_scorer
 from apps.page import Page
 from apps.plain_text import plain
+from apps.recent import RecentCase, remember
+from apps.tables import show_rows
 from apps.uploads import ARCHIVES, MAX_MEGABYTES, PICTURES, picture_files, shown_name
 from core.data.spreadsheet import harmless_csv
 from core.errors import CrossdomainError
@@ -30,7 +32,7 @@ class ScoredPicture:
     """One picture as it was scored. heat: (S, S) in 0..1."""
 
     name: str
-    pixels: np.ndarray
+    image: Image
     heat: np.ndarray
     row: dict[str, Any]
 
@@ -64,7 +66,9 @@ def _scored(page: Page, scorer: Any, uploads: list[Any]) -> tuple[list[ScoredPic
     )
     key = f"score_done_{page.vertical_name}"
     if st.session_state.get(key, (None,))[0] != digest:
-        st.session_state[key] = (digest, *score_uploads(page, scorer, uploads))
+        kept, table = score_uploads(page, scorer, uploads)
+        st.session_state[key] = (digest, kept, table)
+        remember(page, [RecentCase(one.name, one.row, picture=one) for one in kept])
     return st.session_state[key][1:]
 
 
@@ -102,7 +106,7 @@ def _score_chunk(scorer: Any, files: list[tuple[str, Path]], rows: list[dict[str
     for place, (name, image) in enumerate(zip(names, images, strict=True)):
         row = {"file": name, **{key: values[place] for key, values in scored.columns.items()}, "problem": ""}
         rows.append(row)
-        yield ScoredPicture(name, np.asarray(image.pixels), scored.heat[place], row)
+        yield ScoredPicture(name, image, scored.heat[place], row)
 
 
 def _show_results(page: Page, scorer: Any, kept: list[ScoredPicture], table: pd.DataFrame) -> None:
@@ -111,16 +115,16 @@ def _show_results(page: Page, scorer: Any, kept: list[ScoredPicture], table: pd.
     st.success(page.text("scored", count=int((~is_bad).sum()), bad=int(is_bad.sum())))
     for row in table[is_bad].itertuples():
         st.warning(page.text("bad_file", name=plain(row.file), reason=plain(row.problem)), icon=":material/warning:")
-    st.dataframe(table, hide_index=True, width="stretch")
+    show_rows(page, table)
     st.download_button(page.text("common.download_csv"), harmless_csv(table), "decisions.csv", "text/csv")
     if kept:
         place = 0
         if len(kept) > 1:
             place = st.selectbox(page.text("file"), range(len(kept)), format_func=lambda one: kept[one].name)
-        _show_picture(page, scorer, kept[place])
+        show_picture(page, scorer, kept[place])
 
 
-def _show_picture(page: Page, scorer: Any, picture: ScoredPicture) -> None:
+def show_picture(page: Page, scorer: Any, picture: ScoredPicture) -> None:
     """Decision and probability; the picture by window and level, and under its heat map."""
     row, words = picture.row, scorer.words
     colour = {words.negative: "green", words.doubtful: "orange"}.get(row["decision"], "red")
@@ -135,7 +139,7 @@ def _show_picture(page: Page, scorer: Any, picture: ScoredPicture) -> None:
     black, white = first.slider(page.text("window"), 0, 255, (0, 255), key="score_window")
     opacity = second.slider(page.text("opacity"), 0.0, 1.0, 0.55, 0.05, key="score_opacity")
     level = third.slider(page.text("level"), 0.0, 1.0, float(scorer.level), 0.01, key="score_level")
-    shown = windowed(picture.pixels, black, white)
+    shown = windowed(np.asarray(picture.image.pixels), black, white)
     left, right = st.columns(2)
     left.image(np.squeeze(shown), width="stretch")
     right.image(overlaid(shown, picture.heat, level, opacity), width="stretch")

@@ -17,11 +17,13 @@ def draw(name, root, vertical, role, language):
     show_view(name, Visitor("ann", role), Path(root), vertical, language)
 
 
-def open_page(root, name, vertical="credit_risk", *, role="owner", language="en", query=None):
-    """The page after its first run."""
+def open_page(root, name, vertical="credit_risk", *, role="owner", language="en", query=None, after=None):
+    """The page after its first run; `after`: a page of the same session, of which it remembers what it scored."""
     test = AppTest.from_function(draw, args=(name, str(root), vertical, role, language), default_timeout=SECONDS)
     for key, value in (query or {}).items():
         test.query_params[key] = value
+    if after is not None:
+        test.session_state[f"recent_{vertical}"] = after.session_state[f"recent_{vertical}"]
     return test.run()
 
 

@@ -64,6 +64,54 @@ def test_uploaded_picture_is_scored_and_a_bad_file_beside_it_is_named(own_run):
     assert set(table["file"]) == {"part.png", "notes.png"}
 
 
+def test_scored_rows_are_in_cases_with_their_reasons_and_neighbours(own_run):
+    rows = pd.read_parquet(own_run / "data/credit_risk/near/rows/initial.parquet").head(3)
+    scored = open_page(own_run, "score")
+    scored.file_uploader[0].upload("applications.csv", rows.to_csv(index=False).encode(), "text/csv").run()
+    test = open_page(own_run, "cases", after=scored)
+    test.segmented_control(key="cases_source").set_value("recent").run()
+    assert not test.exception and not test.error
+    table = test.dataframe[0].value
+    assert list(table["sample_id"]) == [str(one) for one in reversed(list(rows["loan_id"]))]
+    told = texts_of(test)
+    assert "What would change the decision" in told and "Nearest training cases" in told
+    nearest = test.dataframe[-1].value
+    assert len(nearest.columns) == 7  # the column's name, the case and five neighbours
+
+
+def test_a_training_row_that_is_scored_again_is_its_own_nearest_neighbour(own_run):
+    manifest = pd.read_parquet(own_run / "artifacts/credit_risk/prepare/manifest.parquet")
+    of_training = manifest[(manifest["split"] == "train") & (manifest["domain"] == "near")]["sample_id"]
+    rows = pd.read_parquet(own_run / "data/credit_risk/near/rows/initial.parquet")
+    row = rows[rows["loan_id"].astype(str) == of_training.iloc[0].removeprefix("near/")]
+    assert len(row) == 1, of_training.iloc[0]
+    scored = open_page(own_run, "score")
+    scored.file_uploader[0].upload("one.csv", row.to_csv(index=False).encode(), "text/csv").run()
+    test = open_page(own_run, "cases", after=scored)
+    test.segmented_control(key="cases_source").set_value("recent").run()
+    first = test.dataframe[-1].value.columns[2]
+    assert first.startswith("1.") and "0.00" in first, first
+
+
+def test_scored_picture_is_in_cases_with_its_heat_map_and_neighbours(own_run):
+    scored = open_page(own_run, "score", "defect_detection")
+    scored.file_uploader[0].set_value([("part.png", picture(), "image/png")]).run()
+    test = open_page(own_run, "cases", "defect_detection", after=scored)
+    test.segmented_control(key="cases_source").set_value("recent").run()
+    assert not test.exception and not test.error
+    assert list(test.dataframe[0].value["sample_id"]) == ["part.png"]
+    assert "Nearest training cases" in texts_of(test)
+
+
+def test_what_another_model_scored_is_not_shown_as_recent(own_run):
+    scored = open_page(own_run, "score")
+    scored.button[0].click().run()
+    digest, cases = scored.session_state["recent_credit_risk"]
+    scored.session_state["recent_credit_risk"] = ("of another model", cases)
+    test = open_page(own_run, "cases", after=scored)
+    assert digest and not [one for one in test.segmented_control if one.key == "cases_source"]
+
+
 def test_label_is_kept_undone_and_turned_into_a_batch_that_the_domain_reads(own_run):
     test = open_page(own_run, "label")
     first = test.subheader[0].value

@@ -8,11 +8,7 @@ import io
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -25,24 +21,18 @@ pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed"
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from playwright.sync_api import sync_playwright
+from running_dashboard import running_dashboard
 
 from apps.dashboard import FIRST, VIEWS
 from apps.printing import find_chromium
 from core.lifecycle.store import open_store
 
-ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium: apt-get install chromium")
 # Streamlit looks for its own address below the path of a deep link first, and finds it one level up.
 PROBES = re.compile(r"/_stcore/(health|host-config)")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 WAIT_MS = 60_000
 GIVEN_UP = "ERR_ABORTED"
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +45,9 @@ def project(full_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(project, tmp_path_factory):
     """A running dashboard."""
-    port, log = free_port(), tmp_path_factory.mktemp("server") / "log.txt"
-    environment = {**os.environ, "CROSSDOMAIN_ROOT": str(project), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "streamlit", "run", "apps/dashboard.py", "--server.port", str(port)]
-    with log.open("w") as file:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
-        try:
-            for _ in range(120):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with running_dashboard(project, log) as found:
+        yield found
     assert "Traceback" not in log.read_text(), log.read_text()[-3000:]
 
 
@@ -174,6 +151,18 @@ def test_tour_uploads_a_picture_and_sees_its_heat_map(tab, address, vertical, tm
     settle(tab)
     assert tab.locator("[data-testid=stImage] img").count() == 2
     keep(tab, f"upload_{vertical}")
+
+
+def test_tour_opens_what_was_scored_again_in_cases(tab, address, tmp_path):
+    open_view(tab, address, "score", "credit_risk")
+    tab.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+    tab.get_by_role("heading", name="Result").wait_for(timeout=WAIT_MS)
+    settle(tab)
+    tab.get_by_role("link", name="Cases").click()
+    tab.get_by_text("scored in this session", exact=True).click()
+    tab.get_by_role("heading", name="Nearest training cases").wait_for(timeout=WAIT_MS)
+    settle(tab)
+    keep(tab, "recent_cases")
 
 
 def test_tour_labels_by_keyboard_and_makes_a_batch(tab, address, project):

@@ -1,4 +1,4 @@
-"""Test predictions to filter and sort, and one of them opened with its evidence beside the nearest training cases."""
+"""Test and recent predictions to filter and sort; one of them opened, with evidence and nearest training cases."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from apps.evidence import personal_columns, show_case, show_neighbours
+from apps.evidence import personal_columns, show_case, show_near
 from apps.models import open_scorer, rows_of
 from apps.page import Page
 from apps.page_head import show_head
 from apps.plain_text import plain
+from apps.recent import recent_cases
+from apps.recent_view import show_recent
+from apps.tables import show_rows
 from core.data.spreadsheet import harmless_csv
 
 UNSURE_LOG_ODDS = 0.7  # from the threshold: about a factor of two in the odds
@@ -22,6 +25,15 @@ def show(page: Page) -> None:
     predictions = page.run.read_table("evaluate", "predictions.parquet")
     threshold = page.run.read_json("evaluate", "metrics.json")["threshold"]
     show_head(page)
+    recent = recent_cases(page)
+    if recent:
+        sources = ("test_cases", "recent")
+        source = st.segmented_control(
+            page.text("which"), sources, default="test_cases", format_func=page.text, key="cases_source"
+        )
+        if source == "recent":
+            show_recent(page, recent)
+            return
     table = described_cases(page, predictions, threshold)
     shown = _filtered(page, table)
     if not len(shown):
@@ -92,15 +104,14 @@ def _filtered(page: Page, table: pd.DataFrame) -> pd.DataFrame:
 def _choose(page: Page, shown: pd.DataFrame) -> str:
     """The table, its download, and the id of the case that is open; it stands in the address."""
     ids = list(shown["sample_id"])
-    event = st.dataframe(
+    event = show_rows(
+        page,
         shown,
-        hide_index=True,
-        width="stretch",
+        bars=("probability",),
         height=260,
         on_select="rerun",
         selection_mode="single-row",
         key="cases_table",
-        column_config={"probability": st.column_config.ProgressColumn(min_value=0, max_value=1)},
     )
     st.download_button(page.text("common.download_csv"), harmless_csv(shown), "cases.csv", "text/csv")
     st.caption(page.text("choose"))
@@ -123,18 +134,9 @@ def _show_case(page: Page, case: pd.Series, threshold: float) -> None:
         return
     show_case(page, open_scorer(page), samples)
     neighbours = page.run.find_table("evaluate", "neighbours.parquet")
-    if neighbours is None or not len(neighbours):
+    if neighbours is None:
         return
-    near = neighbours[neighbours["sample_id"] == sample_id].sort_values("rank")
-    found = rows_of(page, list(near["neighbour_id"]))
-    if len(found) < len(near) or not len(near):
-        return
-    st.subheader(page.text("neighbours"))
-    told = [
-        page.text("neighbour", label=row.neighbour_label, domain=row.neighbour_domain, distance=f"{row.distance:.2f}")
-        for row in near.itertuples()
-    ]
-    show_neighbours(page, samples, found, told)
+    show_near(page, samples, neighbours[neighbours["sample_id"] == sample_id])
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from apps.charts import COLOURS, QUIET
 from apps.page import Page
 from apps.page_head import show_head
 from apps.stores import open_page_store
+from apps.tables import show_rows
 from core.errors import MissingArtifactError
 from core.evaluation.decision_workbench import CELLS, OVERALL, decide_at
 from core.evaluation.thresholds import cost_curve
@@ -167,12 +168,12 @@ def _show_slices(page: Page, found: dict[str, Any]) -> None:
                 name + end: value[key]
                 for name, value in row.items()
                 if isinstance(value, dict)
-                for key, end in (("value", ""), ("low", " ≥"), ("high", " ≤"))
+                for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))
             },
         }
         for row in found["slices"]
     ]
-    st.dataframe(pd.DataFrame(flat), hide_index=True, width="stretch")
+    show_rows(page, pd.DataFrame(flat))
 
 
 def _show_proposals(page: Page, found: dict[str, Any], costs: tuple[float, float]) -> None:
@@ -195,4 +196,4 @@ def _show_proposals(page: Page, found: dict[str, Any], costs: tuple[float, float
         st.write(page.text("none_yet"))
         return
     shown = pd.DataFrame([asdict(one) for one in proposals]).drop(columns=["figures", "vertical", "model_digest"])
-    st.dataframe(shown, hide_index=True, width="stretch")
+    show_rows(page, shown)

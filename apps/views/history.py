@@ -12,6 +12,7 @@ import streamlit as st
 from apps.charts import COLOURS
 from apps.page import Page
 from apps.stores import open_page_store
+from apps.tables import show_rows
 from core.data.spreadsheet import harmless_csv
 from core.evaluation.metrics import METRICS
 from core.lifecycle.history import NOW, Run, compare_runs, runs_of
@@ -26,7 +27,7 @@ def show(page: Page) -> None:
     runs = _runs(page)
     _show_metrics(page, runs)
     st.subheader(page.text("runs"))
-    st.dataframe(pd.DataFrame([_row(page, run) for run in runs]), hide_index=True, width="stretch")
+    show_rows(page, pd.DataFrame([_row(page, run) for run in runs]))
     if len(runs) > 1:
         _show_comparison(page, runs)
     else:
@@ -109,13 +110,13 @@ def _show_comparison(page: Page, runs: list[Run]) -> None:
     st.markdown(f"**{page.text('params')}**")
     if found.params:
         rows = [{"path": one.path, "before": str(one.before), "after": str(one.after)} for one in found.params]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        show_rows(page, pd.DataFrame(rows))
     else:
         st.write(page.text("same"))
     data = page.text("same") if found.data is None else " → ".join(one[:12] or "–" for one in found.data)
     st.markdown(f"**{page.text('data')}**: {data}")
     st.markdown(f"**{page.text('metrics')}**")
-    st.dataframe(pd.DataFrame([vars(one) for one in found.metrics]), hide_index=True, width="stretch")
+    show_rows(page, pd.DataFrame([vars(one) for one in found.metrics]))
 
 
 def _show_drift(page: Page) -> None:
@@ -124,7 +125,7 @@ def _show_drift(page: Page) -> None:
     rows = report.get("shift") or []
     if rows:
         st.subheader(page.text("drift"))
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        show_rows(page, pd.DataFrame(rows))
 
 
 def _show_audit(page: Page) -> None:
@@ -137,5 +138,5 @@ def _show_audit(page: Page) -> None:
     else:
         st.error(page.text("audit_broken", row=check.first_broken))
     shown = rows.drop(columns=["previous_hash", "hash"], errors="ignore").astype({"details": str})
-    st.dataframe(shown, hide_index=True, width="stretch")
+    show_rows(page, shown)
     st.download_button(page.text("common.download_csv"), harmless_csv(shown), "audit.csv", "text/csv")

@@ -16,6 +16,7 @@ from apps.page import Page
 from apps.page_head import show_head
 from apps.plain_text import plain
 from apps.stores import open_page_store
+from apps.tables import show_rows
 from core.lifecycle.labelling import label_queue
 from core.lifecycle.store import Store
 
@@ -134,7 +135,7 @@ def _show_agreement(page: Page, store: Store, domain: str) -> None:
     st.write(page.text("kappa", first=first, second=second, count=found.num_samples, **figures))
     if len(found.disagreements):
         with st.expander(page.text("disagreements")):
-            st.dataframe(found.disagreements, hide_index=True, width="stretch")
+            show_rows(page, found.disagreements)
 
 
 def _show_batch(page: Page, domain: str) -> None:

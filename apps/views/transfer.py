@@ -11,6 +11,7 @@ import streamlit as st
 from apps.charts import HEIGHT, QUIET, VERDICT_COLOURS, colour, interval_points, shape
 from apps.page import Page
 from apps.page_head import show_head
+from apps.tables import show_rows
 from core.data.spreadsheet import harmless_csv
 
 LEDGER_COLUMNS = (
@@ -49,7 +50,7 @@ def show(page: Page) -> None:
     _show_distances(page)
     with st.expander(page.text("table")):
         shown = table[[name for name in LEDGER_COLUMNS if name in table]]
-        st.dataframe(shown, hide_index=True, width="stretch")
+        show_rows(page, shown)
         st.download_button(page.text("common.download_csv"), harmless_csv(shown), "ledger.csv", "text/csv")
 
 
@@ -167,4 +168,4 @@ def _show_distances(page: Page) -> None:
         return
     st.subheader(page.text("distances"))
     st.caption(page.text("distances_text"))
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    show_rows(page, pd.DataFrame(rows))

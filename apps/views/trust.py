@@ -10,6 +10,7 @@ from apps.charts import COLOURS, QUIET, colour
 from apps.page import Page
 from apps.page_head import show_head
 from apps.printing import find_chromium, print_to_pdf
+from apps.tables import show_rows
 
 SLICE_COLUMNS = (
     "attribute",
@@ -47,8 +48,7 @@ def _show_release(page: Page, release: dict) -> None:
     st.subheader(f"{page.text('release')}: {release['headline']}")
     gates = pd.DataFrame(release["gates"])
     gates["value"] = gates["value"].map(lambda value: f"{value:.3f}" if isinstance(value, float) else str(value))
-    shown = gates.rename(columns={"name": page.text("gate"), "is_passed": page.text("passed")})
-    st.dataframe(shown, hide_index=True, width="stretch")
+    show_rows(page, gates)
 
 
 def _calibration(page: Page) -> alt.LayerChart:
@@ -99,11 +99,11 @@ def _show_slices(page: Page) -> None:
     if slices is None or not len(slices):
         st.write(page.text("nothing"))
     else:
-        st.dataframe(slices[[n for n in SLICE_COLUMNS if n in slices]], hide_index=True, width="stretch")
+        show_rows(page, slices[[n for n in SLICE_COLUMNS if n in slices]])
     subgroups = page.run.find_table("evaluate", "evidence/subgroups.csv")
     if subgroups is not None and len(subgroups):
         with st.expander(page.text("subgroups")):
-            st.dataframe(subgroups, hide_index=True, width="stretch")
+            show_rows(page, subgroups)
 
 
 def _show_shortcuts(page: Page) -> None:
@@ -112,7 +112,7 @@ def _show_shortcuts(page: Page) -> None:
         return
     st.subheader(page.text("shortcuts"))
     st.caption(page.text("shortcuts_text"))
-    st.dataframe(table, hide_index=True, width="stretch")
+    show_rows(page, table)
 
 
 def _show_card(page: Page) -> None:

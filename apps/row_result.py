@@ -1,0 +1,95 @@
+"""What was said of one row of a table: decision, probability, reasons, and what would change the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from apps.page import Page
+from apps.plain_text import plain
+from apps.tables import column_title, show_rows
+from core.data.raw_table import text_frame
+from core.data.reading_records import as_text
+from core.data.samples import Samples
+from core.data.scoring_rows import columns_needed, samples_for_scoring
+from core.data.typing_rows import type_rows
+from core.explain.counterfactual import find_counterfactuals
+from core.explain.feature_ranges import quantiles_of
+
+
+def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
+    """Decision, probability, the vertical's own columns, reasons, and what would change it."""
+    row, notes = score_values(scorer, values)
+    st.subheader(page.text("result"))
+    shown = [name for name in row if not name.startswith(("reason_", "probability_")) and name != "problems"]
+    for place, name in zip(st.columns(len(shown)), shown, strict=True):
+        value = f"{row[name]:.3f}" if name == "probability" else plain_number(row[name])
+        place.metric(column_title(page, name), value)
+    st.caption(
+        f"{page.text('common.interval')}: {row['probability_low']:.3f} – {row['probability_high']:.3f}; "
+        f"{page.text('common.threshold')}: {scorer.model.threshold:.3f}"
+    )
+    reasons = [row[name] for name in row if name.startswith("reason_") and row[name]]
+    if reasons:
+        st.markdown(f"**{page.text('reasons')}**\n\n" + "\n".join(f"1. {plain(reason)}" for reason in reasons))
+    for told in [row.get("problems"), *notes]:
+        if told:
+            st.warning(plain(told), icon=":material/warning:")
+    _show_changes(page, scorer, values)
+
+
+def score_values(scorer: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """(scored columns of one row, notes)."""
+    columns, notes = scorer.score(_frame(values))
+    return {name: found[0] for name, found in columns.items()}, notes
+
+
+def samples_of_values(scorer: Any, values: Mapping[str, Any]) -> Samples:
+    """One row as the model sees it."""
+    model = scorer.model
+    typed = type_rows(_frame(values), model.spec, required=columns_needed(model.spec, model.schema))
+    return samples_for_scoring(typed.frame, model.spec, model.schema)
+
+
+def _frame(values: Mapping[str, Any]) -> pd.DataFrame:
+    """One row of texts, as from a file."""
+    return text_frame(list(values), [[as_text(value) for value in values.values()]])
+
+
+def _show_changes(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
+    """Counterfactuals within what the visitor allows to change."""
+    ranges = page.run.find_json("train", "feature_ranges.json")
+    if ranges is None:
+        return
+    st.markdown(f"**{page.text('change')}**")
+    st.caption(page.text("change_text"))
+    model, sample = scorer.model, samples_of_values(scorer, values)
+    offered = [
+        column.name
+        for column in model.spec.columns
+        if column.name in ranges["features"] and not column.is_protected and not column.is_after_outcome
+    ]
+    numbers = [name for name in offered if ranges["features"][name]["kind"] == "number"]
+    allowed = st.multiselect(page.text("allowed"), offered, default=numbers, key=f"score_allowed_{page.vertical_name}")
+    if not allowed:
+        return
+    found = find_counterfactuals(model, sample, quantiles=quantiles_of(ranges), columns=allowed)
+    if not found.alternatives:
+        st.write(page.text("no_change"), plain(found.note))
+        return
+    rows = [
+        {
+            **{f"{name}": f"{plain_number(before)} → {plain_number(after)}" for name, before, after in one.changes},
+            page.text("common.probability"): f"{found.probability:.3f} → {one.probability:.3f}",
+        }
+        for one in found.alternatives
+    ]
+    show_rows(page, pd.DataFrame(rows).fillna(""))
+
+
+def plain_number(value: Any) -> str:
+    """Four digits of a number; a word as it is."""
+    return f"{value:,.4g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)

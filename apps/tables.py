@@ -1,0 +1,32 @@
+"""Tables of the pages: one look, and column names in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from apps.language import catalogue
+from apps.page import Page
+
+ENDS = ("_gap", "_low", "_high", "_p")  # of a measure's own name, told once for all measures
+
+
+def column_title(page: Page, name: str) -> str:
+    """What a column is called; names that only the vertical knows stay as they are, in words."""
+    known = catalogue()
+    if f"columns.{name}" in known:
+        return page.text(f"columns.{name}")
+    for end in ENDS:
+        if name.endswith(end) and f"columns.{name.removesuffix(end)}" in known:
+            return page.text(f"columns.of{end}", name=page.text(f"columns.{name.removesuffix(end)}"))
+    return name.replace("_", " ")
+
+
+def show_rows(page: Page, table: pd.DataFrame, *, into: Any = None, bars: tuple[str, ...] = (), **more: Any) -> Any:
+    """The table at full width; what `st.dataframe` gives back. bars: columns of shares from 0 to 1, drawn as bars."""
+    titles = {str(name): column_title(page, str(name)) for name in table.columns}
+    config: dict[str, Any] = dict(titles)
+    config |= {name: st.column_config.ProgressColumn(titles[name], min_value=0, max_value=1) for name in bars}
+    return (into or st).dataframe(table, hide_index=True, width="stretch", column_config=config, **more)
