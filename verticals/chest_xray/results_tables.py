@@ -61,6 +61,20 @@ def x2_table(result: Result, *, is_short: bool = False) -> str:
     return markdown_table(head, rows)
 
 
+def x1_pictures_table(result: Result) -> str:
+    """Ways to bring the pictures to the learner, on series that its model has not seen."""
+    rows = [
+        [
+            entry["method"],
+            figure(entry, "mean"),
+            difference(entry),
+            entry["verdict"].replace("negative transfer", "loss"),
+        ]
+        for entry in result["ledger"]["entries"]
+    ]
+    return markdown_table(["way", "AUC [95 %]", "against as_it_comes", "verdict"], rows)
+
+
 def _calibration_error(ece: float, by_chance: float | None) -> str:
     """With what chance alone would give, where the result tells it."""
     return f"{ece:.3f}" if by_chance is None else f"{ece:.3f} ({by_chance:.3f})"
@@ -71,6 +85,11 @@ TABLES: Mapping[str, ResultTable] = {
         "X1. Children's radiographs, the publisher's test split",
         x1_table,
         short=lambda result: x1_table(result, X1_SHORT),
+    ),
+    "x1_pictures": ResultTable(
+        "X1, how the pictures are brought to the learner: training patients alone, across series",
+        x1_pictures_table,
+        is_in_readme=False,
     ),
     "x2": ResultTable(
         "X2. Children of one hospital to adults of another, folds of whole patients",

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-NAMES = ("x1", "x2")
+NAMES = ("x1", "x1_pictures", "x2")
 
 
 def _run(name: str, root: Path, *, report: Callable[[str], None] = print, **options: Any) -> dict[str, Any]:

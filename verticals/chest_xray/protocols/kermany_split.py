@@ -48,6 +48,14 @@ def divide(samples: Samples, columns: pd.DataFrame, *, is_patient_safe: bool, se
     return Division(rows[fit], rows[held], np.flatnonzero(is_test), len(shared), int(is_left_out.sum()))
 
 
+def draw_patients(groups: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Of the row positions `rows` those of whole patients, drawn until there are `count`; groups (N,) of all rows."""
+    names, sizes = np.unique(groups[rows].astype(str), return_counts=True)
+    order = np.random.default_rng(0).permutation(len(names))
+    num_groups = int(np.searchsorted(np.cumsum(sizes[order]), count)) + 1
+    return rows[np.isin(groups[rows].astype(str), names[order[:num_groups]])]
+
+
 def series_of(columns: pd.DataFrame, samples: Samples) -> np.ndarray:
     """(N,) str: the letters before the patient's number, and the kind of pneumonia."""
     patient = pd.Series(samples.groups.astype(str)).str.split("/").str[-1].str.replace(r"\d+$", "", regex=True)

@@ -31,6 +31,7 @@ from core.transfers.auto import Auto
 from core.transfers.base import TransferTask
 from core.transfers.source_fits import SourceFits
 from core.transfers.transfer_guard import GuardSide, GuardVerdict, judge_transfer
+from verticals.chest_xray.protocols.kermany_split import draw_patients
 from verticals.chest_xray.protocols.opening import open_hospitals
 from verticals.chest_xray.protocols.recipes import FEW_LABELS, SIZE, two_columns
 from verticals.chest_xray.protocols.shortcut import control_figures, cue_figures, metadata_figures
@@ -117,10 +118,7 @@ def source_rows(samples: Samples, columns: Any, count: int) -> np.ndarray:
     is_test = columns["split"].astype(str).to_numpy() == "test" if "split" in columns else np.zeros(len(columns), bool)
     groups = samples.groups.astype(str)
     is_open = is_source & ~np.isin(groups, groups[is_source & is_test])
-    names, sizes = np.unique(groups[is_open], return_counts=True)
-    order = np.random.default_rng(0).permutation(len(names))
-    num_groups = int(np.searchsorted(np.cumsum(sizes[order]), count)) + 1
-    return np.flatnonzero(is_open & np.isin(groups, names[order[:num_groups]]))
+    return draw_patients(groups, np.flatnonzero(is_open), count)
 
 
 class _Bench:
