@@ -7,6 +7,7 @@ import pandas as pd
 
 from core.evaluation.figure_style import COLOURS
 
+DASHES = ([1, 0], [6, 3], [2, 2])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "stroke")
 GOOD, BAD, QUIET = "#009E73", "#D55E00", "#7F7F7F"
 VERDICT_COLOURS = {"gain": GOOD, "no difference": QUIET, "negative transfer": BAD, "baseline": "#56B4E9"}
@@ -14,10 +15,16 @@ HEIGHT = 320
 ROW_HEIGHT, ROOM_FOR_AXIS = 30, 70  # of charts with a row an entry; Streamlit counts the axis in
 
 
-def colour(field: str, names: list[str], title: str) -> alt.Color:
+def colour(field: str, names: list[str], title: str, *, num_columns: int = 3) -> alt.Color:
     """A colour for each name, the same in every figure that has these names in this order."""
     scale = alt.Scale(domain=names, range=[COLOURS[place % len(COLOURS)] for place in range(len(names))])
-    return alt.Color(f"{field}:N", scale=scale, title=title, legend=alt.Legend(orient="bottom", columns=3))
+    return alt.Color(f"{field}:N", scale=scale, title=title, legend=alt.Legend(orient="bottom", columns=num_columns))
+
+
+def dash(field: str, names: list[str]) -> alt.StrokeDash:
+    """Whole lines, then dashed ones where the colours begin anew; told by the colours' legend."""
+    dashes = [DASHES[place // len(COLOURS) % len(DASHES)] for place in range(len(names))]
+    return alt.StrokeDash(f"{field}:N", scale=alt.Scale(domain=names, range=dashes))
 
 
 def shape(field: str, names: list[str]) -> alt.Shape:

@@ -18,6 +18,7 @@ from core.data.scoring_rows import columns_needed, samples_for_scoring
 from core.data.typing_rows import type_rows
 from core.explain.counterfactual import find_counterfactuals
 from core.explain.feature_ranges import quantiles_of
+from core.explain.row_changes import columns_that_may_change
 
 
 def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
@@ -67,11 +68,7 @@ def _show_changes(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
     st.markdown(f"**{page.text('change')}**")
     st.caption(page.text("change_text"))
     model, sample = scorer.model, samples_of_values(scorer, values)
-    offered = [
-        column.name
-        for column in model.spec.columns
-        if column.name in ranges["features"] and not column.is_protected and not column.is_after_outcome
-    ]
+    offered = [name for name in columns_that_may_change(sample, model.spec) if name in ranges["features"]]
     numbers = [name for name in offered if ranges["features"][name]["kind"] == "number"]
     allowed = st.multiselect(page.text("allowed"), offered, default=numbers, key=f"score_allowed_{page.vertical_name}")
     if not allowed:

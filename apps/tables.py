@@ -29,4 +29,6 @@ def show_rows(page: Page, table: pd.DataFrame, *, into: Any = None, bars: tuple[
     titles = {str(name): column_title(page, str(name)) for name in table.columns}
     config: dict[str, Any] = dict(titles)
     config |= {name: st.column_config.ProgressColumn(titles[name], min_value=0, max_value=1) for name in bars}
-    return (into or st).dataframe(table, hide_index=True, width="stretch", column_config=config, **more)
+    texts = table.select_dtypes(exclude=["number", "bool"]).columns
+    shown = table.assign(**{name: table[name].fillna("–") for name in texts})
+    return (into or st).dataframe(shown, hide_index=True, width="stretch", column_config=config, **more)

@@ -15,7 +15,7 @@ from core.data.table_schema import Feature, TableSchema
 from core.errors import BadInputError
 from core.explain.counterfactual import find_counterfactuals
 from core.explain.feature_ranges import QUANTILE_FRACTIONS, feature_ranges, quantiles_of
-from core.explain.row_changes import changed_rows
+from core.explain.row_changes import changed_rows, columns_that_may_change
 
 LEVELS = ("none", "low", "middle", "high")
 COLUMNS = (
@@ -181,6 +181,13 @@ def test_counterfactual_makes_a_ratio_anew_and_never_moves_it_alone():
     assert best_of(found).changes == (("amount", 10.0, 7.0),)
     with pytest.raises(BadInputError, match="made of other columns"):
         find_counterfactuals(model, row, quantiles=QUANTILES, columns=["burden"])
+
+
+def test_columns_that_may_change_are_those_that_the_search_takes():
+    row, spec = make_row(), PlainModel(linear).spec
+    allowed = columns_that_may_change(row, spec)
+    assert {"amount", "income"} <= set(allowed) and not {"burden", "age"} & set(allowed)
+    find_counterfactuals(PlainModel(linear), row, quantiles=QUANTILES, columns=allowed)
 
 
 def test_changed_rows_ratio_with_a_part_that_is_no_feature_scales_with_the_other():

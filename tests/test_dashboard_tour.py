@@ -158,6 +158,8 @@ def test_tour_opens_what_was_scored_again_in_cases(tab, address, tmp_path):
     tab.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
     tab.get_by_role("heading", name="Result").wait_for(timeout=WAIT_MS)
     settle(tab)
+    assert tab.locator("[data-testid=stAlertContentError]").count() == 0
+    keep(tab, "score_result")
     tab.get_by_role("link", name="Cases").click()
     tab.get_by_text("scored in this session", exact=True).click()
     tab.get_by_role("heading", name="Nearest training cases").wait_for(timeout=WAIT_MS)

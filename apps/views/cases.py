@@ -74,7 +74,7 @@ def described_cases(page: Page, predictions: pd.DataFrame, threshold: float) -> 
 
 def _filtered(page: Page, table: pd.DataFrame) -> pd.DataFrame:
     """The rows that the filters let through, sorted."""
-    first, second, third, fourth = st.columns([2, 2, 1, 1])
+    (first, second), (third, fourth) = st.columns(2), st.columns(2)
     ways = ("all", "wrong", "unsure", "adverse")
     way = first.segmented_control(page.text("show"), ways, default="all", format_func=page.text, key="cases_show")
     orders = ("by_doubt", "by_probability", "by_error")

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.charts import COLOURS, QUIET, colour
+from apps.charts import COLOURS, QUIET, colour, dash
 from apps.page import Page
 from apps.page_head import show_head
 from apps.printing import find_chromium, print_to_pdf
@@ -82,12 +82,13 @@ def _show_robustness(page: Page) -> None:
             .encode(
                 x=alt.X("strength:O", axis=alt.Axis(labelAngle=0)),
                 y=alt.Y("auc:Q", title="AUC", scale=alt.Scale(zero=False)),
-                color=colour(kind, names, ""),
+                color=colour(kind, names, "", num_columns=2),
+                strokeDash=dash(kind, names),
                 tooltip=[kind, "strength", alt.Tooltip("auc", format=".3f")],
             )
         )
         plain = alt.Chart(table[table[kind] == "none"]).mark_rule(strokeDash=[4, 3], color=QUIET).encode(y="auc:Q")
-        st.altair_chart(alt.layer(plain, lines).properties(height=320), width="stretch")
+        st.altair_chart(alt.layer(plain, lines).properties(height=320 + 12 * len(names)), width="stretch")
         return
     st.write(page.text("nothing"))
 

@@ -75,7 +75,7 @@ def changeable_columns(
         BadInputError: a column that is not there or may never change, or quantiles of another number.
     """
     if names is None:
-        asked = [f.name for f in row.schema.features if f.kind == "number" and not _refusal(row, spec, f.name)]
+        asked = columns_that_may_change(row, spec, ("number",))
     else:
         asked = list(dict.fromkeys(names))
         for name in asked:
@@ -89,6 +89,11 @@ def changeable_columns(
         else:
             found.append(column)
     return found, left_out
+
+
+def columns_that_may_change(row: Samples, spec: DomainSpec, kinds: Sequence[str] = ("number", "category")) -> list[str]:
+    """The features of these kinds that are neither protected, nor known only after the outcome, nor made of others."""
+    return [name for name in row.schema.names(*kinds) if not _refusal(row, spec, name)]
 
 
 def _refusal(row: Samples, spec: DomainSpec, name: str) -> str:
