@@ -21,7 +21,7 @@ from verticals.chest_xray.protocols.opening import open_hospitals
 from verticals.chest_xray.protocols.recipes import LAST_LAYER, MULTI_STAGE, SIZE, two_columns
 
 DOMAIN, BASELINE = "kermany", "as_it_comes"
-NUM_ROWS = 2000  # whole patients of the training split
+NUM_ROWS = 1200  # whole patients of the training split
 # way -> how pictures are fitted, options of image_probe
 WAYS: Mapping[str, tuple[ImageSpec, Mapping[str, Any]]] = {
     BASELINE: (SIZE, MULTI_STAGE),
