@@ -10,7 +10,8 @@ from core.errors import BadParamsError, CrossdomainError
 from core.vertical import load_vertical, vertical_names
 
 COMMANDS = (
-    "fetch", "import", "label", "run", "predict", "compare", "proposals", "users", "dashboard", "cache", "doctor",
+    "fetch", "import", "label", "run", "predict", "compare", "proposals", "users", "registry", "dashboard", "cache",
+    "doctor",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from core import __version__
-from core.cli import cache, compare, dashboard, doctor, domains, label, predict, proposals, run, users
+from core.cli import cache, compare, dashboard, doctor, domains, label, predict, proposals, registry, run, users
 from core.errors import CrossdomainError
 
 EPILOG = (
@@ -31,6 +31,7 @@ app.command("predict", help=predict.HELP)(predict.predict)
 app.command("compare", help=compare.HELP)(compare.compare)
 app.command("proposals", help=proposals.HELP)(proposals.proposals)
 app.add_typer(users.app, name="users")
+app.add_typer(registry.app, name="registry")
 app.command("dashboard", help=dashboard.HELP)(dashboard.dashboard)
 app.command("cache", help=cache.HELP)(cache.cache)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)

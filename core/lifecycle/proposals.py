@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.artifacts import write_text
-from core.data.domain_folder import sha256_of
 from core.errors import BadInputError, MissingArtifactError
 from core.lifecycle.plain_changes import Change, changes_between
 from core.lifecycle.proposal_records import ADOPTED, DECLINED, Proposal, insert_decision
+from core.lifecycle.registry.model_files import MANIFEST_FILE, folder_digest
 from core.lifecycle.store import Store
 from core.params import load_params, read_params_file, set_params
-
-MANIFEST_FILE = "manifest.json"  # of core.learners.scoring_model, which imports every learner
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def model_digest(root: Path, vertical: str) -> str:
     path = Path(root) / "artifacts" / vertical / "train" / "model" / MANIFEST_FILE
     if not path.exists():
         raise MissingArtifactError(f"{vertical} has no model yet.", repair=f"Run `dvc repro train@{vertical}` first.")
-    return sha256_of(path)
+    return folder_digest(path.parent)
 
 
 def find_proposal(store: Store, vertical: str, proposal_id: int) -> Proposal:
