@@ -106,3 +106,33 @@ def test_readme_shortcut_of_the_radiographs_is_that_of_x2():
     assert f"still give {result['shortcut']['controls']['only_border']['auc']:.2f}." in README
     assert target["0"]["is_refused"]
     assert f"Calibration error {target['50']['ece']:.3f} at 50 labels" in README
+
+
+def test_readme_figures_of_the_two_hospitals_are_those_of_their_run():
+    folder = ROOT / "verticals/chest_xray/results/run_kermany_nih"
+    auc = read_json(folder / "metrics.json")["auc"]
+    assert f"{auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}], and the release" in README
+    gates = {gate["name"]: gate for gate in read_json(folder / "release_metrics.json")["gates"]}
+    assert gates["transfer"]["value"] == "negative transfer" and not gates["transfer"]["is_passed"]
+    entries = read_json(folder / "ledger_metrics.json")["entries"]
+    (moved,) = [row for row in entries if (row["method"], row["budget"]) == ("continued_training", "all")]
+    cost, low, high = (-moved[name] for name in ("difference", "difference_high", "difference_low"))
+    assert f"costs {cost:.3f} [{low:.3f}, {high:.3f}]" in README
+
+
+def test_readme_figures_of_the_random_split_and_of_few_labels_are_those_of_d1_and_d3():
+    results = ROOT / "verticals/defect_detection/results"
+    d1 = {row["method"]: row for row in read_json(results / "d1.json")["ledger"]["entries"]}["multi_stage"]
+    assert f"{d1['mean']:.3f} [{d1['low']:.3f}, {d1['high']:.3f}]. D3," in README
+    d3 = {(row["method"], row["budget"]): row for row in read_json(results / "d3.json")["ledger"]["entries"]}
+    for budget in (50, 200, 800):
+        row = d3["multi_stage", budget]
+        assert f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}] at {budget}" in README
+    last = ", ".join(f"{d3['last_layer_logistic', budget]['mean']:.3f}" for budget in (50, 200, 800))
+    assert f"({last})" in README
+
+
+def test_readme_count_of_the_dicom_files_is_that_of_the_benchmark():
+    result = read_json(ROOT / "verticals/chest_xray/results/dicom.json")
+    assert (result["files"], result["scored"], result["objects_with_errors"]) == (79, 4, 0)
+    assert sum(result["refused_by_reason"].values()) == 75
