@@ -12,7 +12,7 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from apps.language import DEFAULT, LANGUAGES, translate
-from apps.page import Page, Visitor
+from apps.page import IMPORT_LOCK, Page, Visitor
 from apps.page_head import show_broken, show_empty
 from apps.sign_in import current_visitor, show_sign_out
 from core.errors import CrossdomainError, MissingArtifactError
@@ -71,7 +71,9 @@ def show_view(name: str, visitor: Visitor, root: Path, vertical: str, language: 
     """One page; what is missing or broken is told with its repair, and anything else goes to the log."""
     page = Page(name, root, vertical, visitor, language)
     try:
-        importlib.import_module(f"apps.views.{name}").show(page)
+        with IMPORT_LOCK:
+            view = importlib.import_module(f"apps.views.{name}")
+        view.show(page)
     except MissingArtifactError as error:
         show_empty(page, error)
     except CrossdomainError as error:

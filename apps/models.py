@@ -9,10 +9,12 @@ from typing import Any
 
 import streamlit as st
 
-from apps.page import Page
+from apps.page import IMPORT_LOCK, Page
+from apps.row_result import score_values
 from core.artifacts import Artifacts
 from core.data.prepared import PREPARED_SPLITS, open_prepared
 from core.data.samples import Samples, concatenate
+from core.data.scoring_rows import columns_needed
 from core.errors import CrossdomainError, MissingArtifactError
 from core.lifecycle.proposals import model_digest as digest_of_model
 from core.params import load_params
@@ -45,7 +47,16 @@ def model_digest(page: Page) -> str:
 @st.cache_resource(max_entries=MAX_MODELS, show_spinner="…")
 def _scorer(vertical: str, folder: str, digest: str) -> Any:
     """One version of a model; its digest is part of the key."""
-    return load_vertical(vertical).open_scorer(Path(folder))
+    with IMPORT_LOCK:
+        chosen = load_vertical(vertical)
+        scorer = chosen.open_scorer(Path(folder))
+        if (
+            chosen.modality != "image"
+        ):  # XGBoost sets itself up at the first prediction, which two threads must not share
+            model = scorer.model
+            names = columns_needed(model.spec, model.schema)
+            score_values(scorer, {name: model.typical.get(name) for name in names})
+    return scorer
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from apps.language import translate
@@ -12,6 +13,9 @@ from apps.run_files import RunFiles
 from core.errors import CrossdomainError
 from core.lifecycle.users import may
 from core.vertical import Vertical, load_vertical
+
+# Sessions are threads: two that import the same large package at once can find it half-made.
+IMPORT_LOCK = RLock()
 
 
 class NotAllowedError(CrossdomainError):

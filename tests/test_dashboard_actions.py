@@ -203,3 +203,15 @@ def test_every_action_is_in_the_audit_and_the_chain_holds(own_run):
     assert {"make_batch"} <= set(rows["action"]) and len(rows) == 2
     assert open_store(own_run).verify_audit().is_whole
     assert json.dumps(rows["who"].tolist()) == '["ann", "ann"]'
+
+
+def test_model_is_used_once_before_sessions_share_it(own_run, monkeypatch):
+    """XGBoost sets itself up at its first prediction; two sessions that do so at once break it."""
+    from apps import models
+
+    scored = []
+    monkeypatch.setattr(models, "score_values", lambda scorer, values: scored.append(values))
+    models._scorer.clear()
+    models._scorer("credit_risk", str(own_run / "artifacts/credit_risk/train/model"), "any")
+    assert len(scored) == 1 and "income_eur" in scored[0]
+    models._scorer.clear()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -25,9 +26,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 from running_dashboard import running_dashboard  # noqa: E402
 
 PAGES = ("Transfer", "Cases", "Decide", "Trust", "History", "Overview")
+RUNNING = "[data-testid=stApp][data-test-script-state=running]"
 DONE = "[data-testid=stApp][data-test-script-state=notRunning]"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-WAIT_MS = 120_000
+WAIT_MS, RUN_BEGINS_MS = 120_000, 1_000
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -47,11 +49,11 @@ async def visit(browser, address: str, number: int, rounds: int) -> tuple[list[f
     await finished(page)
     switches, scores = [], []
     for turn in range(rounds):
-        switches.append(await timed(page, page.get_by_role("link", name=PAGES[(number + turn) % len(PAGES)]).click()))
-        await page.get_by_role("link", name="Score").click()
-        await finished(page)
+        name = PAGES[(number + turn) % len(PAGES)]
+        switches.append(await timed(page, page.get_by_role("link", name=name).click(), heading=name))
+        await timed(page, page.get_by_role("link", name="Score").click(), heading="Score")
         button = page.get_by_test_id("stFormSubmitButton").get_by_role("button")
-        scores.append(await timed(page, button.click(), wait_for="Result"))
+        scores.append(await timed(page, button.click(), heading="Result"))
     return switches, scores
 
 
@@ -75,13 +77,15 @@ async def measure_first_page(address: str, rounds: int) -> list[float]:
     return seconds
 
 
-async def timed(page, action, *, wait_for: str = "") -> float:
-    """Seconds from the click until the page has stopped running and shows what it should."""
+async def timed(page, action, *, heading: str) -> float:
+    """Seconds from the click until the page has run to its end and shows the heading."""
+    from playwright.async_api import TimeoutError as NotSeenError
+
     started = time.perf_counter()
     await action
-    await page.wait_for_timeout(50)  # until the run has begun
-    if wait_for:
-        await page.get_by_role("heading", name=wait_for).wait_for(timeout=WAIT_MS)
+    with contextlib.suppress(NotSeenError):  # a run so short that it was over before anybody looked
+        await page.wait_for_selector(RUNNING, timeout=RUN_BEGINS_MS)
+    await page.get_by_role("heading", name=heading, exact=True).wait_for(timeout=WAIT_MS)
     await finished(page)
     return time.perf_counter() - started
 
