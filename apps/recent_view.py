@@ -15,9 +15,8 @@ from apps.plain_text import plain
 from apps.recent import RecentCase
 from apps.row_result import samples_of_values, show_record
 from apps.score_pictures import show_picture
-from apps.tables import show_rows
+from apps.tables import choose_row
 from core.data.samples import Samples
-from core.data.spreadsheet import harmless_csv
 from core.evaluation.feature_map import fit_axes, nearest_neighbours
 from core.evaluation.feature_rows import TRAINING_ROLES, draw_feature_rows
 
@@ -29,17 +28,7 @@ def show_recent(page: Page, cases: list[RecentCase]) -> None:
     scorer = open_scorer(page)
     st.caption(page.text("recent_text"))
     table = recent_table(cases)
-    event = show_rows(
-        page,
-        table,
-        bars=("probability",),
-        height=260,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="cases_recent",
-    )
-    st.download_button(page.text("common.download_csv"), harmless_csv(table), "recent.csv", "text/csv")
-    start = event.selection.rows[0] if event.selection.rows else 0
+    start = choose_row(page, table, key="cases_recent", file_name="recent.csv") or 0
     chosen = st.selectbox(page.text("case"), range(len(cases)), start, format_func=lambda one: cases[one].name)
     _show_case(page, scorer, cases[chosen])
 

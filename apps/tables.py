@@ -9,6 +9,7 @@ import streamlit as st
 
 from apps.language import catalogue
 from apps.page import Page
+from core.data.spreadsheet import harmless_csv
 
 ENDS = ("_gap", "_low", "_high", "_p")  # of a measure's own name, told once for all measures
 
@@ -32,3 +33,12 @@ def show_rows(page: Page, table: pd.DataFrame, *, into: Any = None, bars: tuple[
     texts = table.select_dtypes(exclude=["number", "bool"]).columns
     shown = table.assign(**{name: table[name].fillna("–") for name in texts})
     return (into or st).dataframe(shown, hide_index=True, width="stretch", column_config=config, **more)
+
+
+def choose_row(page: Page, cases: pd.DataFrame, *, key: str, file_name: str) -> int | None:
+    """A table of cases with its download; the place of the row that was clicked, None where none was."""
+    event = show_rows(
+        page, cases, bars=("probability",), height=260, on_select="rerun", selection_mode="single-row", key=key
+    )
+    st.download_button(page.text("common.download_csv"), harmless_csv(cases), file_name, "text/csv")
+    return event.selection.rows[0] if event.selection.rows else None

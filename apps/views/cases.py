@@ -13,8 +13,7 @@ from apps.page_head import show_head
 from apps.plain_text import plain
 from apps.recent import recent_cases
 from apps.recent_view import show_recent
-from apps.tables import show_rows
-from core.data.spreadsheet import harmless_csv
+from apps.tables import choose_row
 
 UNSURE_LOG_ODDS = 0.7  # from the threshold: about a factor of two in the odds
 MAX_SHOWN = 500
@@ -104,18 +103,9 @@ def _filtered(page: Page, table: pd.DataFrame) -> pd.DataFrame:
 def _choose(page: Page, shown: pd.DataFrame) -> str:
     """The table, its download, and the id of the case that is open; it stands in the address."""
     ids = list(shown["sample_id"])
-    event = show_rows(
-        page,
-        shown,
-        bars=("probability",),
-        height=260,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="cases_table",
-    )
-    st.download_button(page.text("common.download_csv"), harmless_csv(shown), "cases.csv", "text/csv")
+    clicked = choose_row(page, shown, key="cases_table", file_name="cases.csv")
     st.caption(page.text("choose"))
-    asked = ids[event.selection.rows[0]] if event.selection.rows else st.query_params.get("case", ids[0])
+    asked = st.query_params.get("case", ids[0]) if clicked is None else ids[clicked]
     chosen = st.selectbox(page.text("case"), ids, index=ids.index(asked) if asked in ids else 0)
     st.query_params["case"] = chosen
     return chosen
