@@ -28,13 +28,18 @@ class SplitParams:
 
     `auto`: as given where the domain has a split column, else temporal where a time is known, else grouped, else
     stratified. `good_only`: training and validation rows are of the negative class alone, whole groups; all other
-    labelled rows are test rows.
+    labelled rows are test rows. `batches`, for a model that is retrained: the newest `test_batches` deliveries with
+    labels of both classes are the test set; validation rows are drawn from all others, so that the newest of those
+    train and calibrate as well. `regression_fraction`: share of the target's groups that no model ever learns from and
+    no test set holds, whatever data comes: chosen by their names alone, they judge every challenger of `retrain`.
     """
 
-    method: Literal["auto", "given", "stratified", "grouped", "temporal", "good_only"] = "auto"
+    method: Literal["auto", "given", "stratified", "grouped", "temporal", "good_only", "batches"] = "auto"
     test_fraction: float = Field(default=0.25, gt=0.0, lt=0.9)
     valid_fraction: float = Field(default=0.15, gt=0.0, lt=0.9)
     test_from: DayText | None = None  # temporal: first day of the test period, YYYY-MM-DD
+    test_batches: int = Field(default=1, ge=1)  # of method: batches
+    regression_fraction: float = Field(default=0.0, ge=0.0, lt=0.5)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -141,6 +146,7 @@ class VerticalParams:
     compare: CompareParams = field(default_factory=CompareParams)
     export: ExportParams = field(default_factory=ExportParams)
     report: ReportParams = field(default_factory=ReportParams)
+    retrain: Mapping[str, Any] = field(default_factory=dict)  # of `crossdomain retrain`; RetrainParams
     options: Mapping[str, Any] = field(default_factory=dict)  # parsed by the vertical
 
 

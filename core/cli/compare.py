@@ -8,8 +8,9 @@ import typer
 
 from core.artifacts import read_json
 from core.cli.project import project_root
-from core.cli.run import fetch_missing, reproduce
+from core.cli.run import fetch_missing
 from core.errors import BadParamsError, did_you_mean
+from core.lifecycle.pipeline import reproduce
 from core.vertical import load_vertical
 
 HELP = """Show the transfer ledger of the current parameters, or run a benchmark protocol.
@@ -31,7 +32,7 @@ def compare(
     chosen = load_vertical(vertical)
     if protocol is None:
         fetch_missing(vertical, root)
-        reproduce(vertical, root, to="compare")
+        reproduce(vertical, root, to="compare", report=typer.echo)
         ledger = read_json(root / "artifacts" / vertical / "compare" / "ledger_metrics.json")
         for line in ledger_lines(ledger):
             typer.echo(line)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +10,7 @@ import typer
 from core.cli.domains import fetch_domains
 from core.cli.project import parse_assignment, project_root
 from core.errors import CrossdomainError, MissingArtifactError, did_you_mean
+from core.lifecycle.pipeline import reproduce
 from core.params import load_params, set_params
 from core.stages import STAGES
 from core.vertical import load_vertical
@@ -56,7 +51,7 @@ def run(
 
     check_choices(load_vertical(vertical), load_params(root / "params.yaml", vertical))
     fetch_missing(vertical, root)
-    reproduce(vertical, root, to=to, force=force)
+    reproduce(vertical, root, to=to, force=force, report=typer.echo)
     report = root / "artifacts" / vertical / "report" / "report.html"
     if to == "report" and report.exists():
         typer.echo(f"Report: {report.relative_to(root)}")
@@ -83,52 +78,3 @@ def fetch_missing(vertical_name: str, root: Path) -> None:
         )
     if missing:
         fetch_domains(vertical_name, missing, root)
-
-
-def reproduce(vertical: str, root: Path, *, to: str = "report", force: bool = False) -> None:
-    """`dvc repro to@vertical`, its output passed on with the stage's number and times.
-
-    Raises:
-        CrossdomainError: DVC or a stage failed; its own message has been shown.
-    """
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        raise CrossdomainError(
-            "DVC needs the project in a git repository.", repair="Run `git init` here, or clone it with git."
-        )
-    command = [sys.executable, "-m", "dvc", "repro", f"{to}@{vertical}"] + (["--force"] if force else [])
-    # Stages call `python`: it must be this environment's even where that was not activated.
-    path = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
-    environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1"}
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        lines = process.stdout or ()
-        num_run = _show_progress(lines, started)
-    total = time.perf_counter() - started
-    if process.returncode:
-        error = CrossdomainError(
-            f"The pipeline stopped after {total:.0f} s.",
-            repair="The cause stands above; mend it and run again.",
-        )
-        error.exit_code = 1
-        raise error
-    done = f"{num_run} stages run" if num_run else "nothing had changed, no stage run"
-    typer.echo(f"Pipeline: {done}, {total:.1f} s.")
-
-
-def _show_progress(lines: object, started: float) -> int:
-    """Echo DVC's lines, headed by `[2/6] train`; return how many stages ran."""
-    num_run = 0
-    for line in lines:
-        stage = re.match(r"Running stage '(\w+)@", line)
-        if stage and stage[1] in STAGES:
-            num_run += 1
-            number = STAGES.index(stage[1]) + 1
-            typer.echo(f"[{number}/{len(STAGES)}] {stage[1]} (at {time.perf_counter() - started:.0f} s)")
-        elif not re.match(
-            r"(> python|Updating lock|Generating lock|To track|\s*git add|To enable|\s*dvc config|Use `dvc push|\s*$)",
-            line,
-        ):
-            typer.echo("    " + line.rstrip())
-    return num_run

@@ -14,6 +14,7 @@ from core.artifacts import read_json, replacing_folder, write_json, write_table
 from core.data.domain import DomainSpec, write_domain_spec
 from core.errors import BadInputError
 
+FIRST_BATCH = "initial"
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -37,9 +38,10 @@ def batch_path(folder: Path, batch: str) -> Path:
 
 
 def batch_names(folder: Path) -> list[str]:
-    """The batches in the order in which they came; `initial` or the first import leads."""
+    """The batches in the order in which they came; those that nobody noted last, `initial` first and then by name."""
     known = [entry["name"] for entry in read_batches(folder)]
-    present = sorted(path.stem for path in (Path(folder) / "rows").glob("*.parquet"))
+    present = [path.stem for path in (Path(folder) / "rows").glob("*.parquet")]
+    present.sort(key=lambda name: (name != FIRST_BATCH, name))
     return [name for name in known if name in present] + [name for name in present if name not in known]
 
 

@@ -17,7 +17,8 @@ from core.data.declarations import (
     label_words,
 )
 from core.data.domain import ColumnSpec, DomainSpec, read_domain_spec
-from core.data.domain_folder import add_batch, batch_path, check_name, create_domain_folder, sha256_of
+from core.data.domain_folder import add_batch, check_name, create_domain_folder, sha256_of
+from core.data.held_batches import has_batch
 from core.data.known_rows import check_is_key, find_earlier_rows, find_key_problems
 from core.data.labels import label_word, read_labels
 from core.data.raw_table import RawTable, problem_frame
@@ -71,7 +72,7 @@ def import_table(
     path, folder = Path(path), Path(data_folder) / vertical / domain
     check_name(domain, "domain")
     check_name(batch, "batch")
-    if batch_path(folder, batch).exists():
+    if has_batch(folder, batch):
         raise BadInputError(
             f"Domain '{domain}' has a batch '{batch}' already; it is not overwritten.",
             repair="Name the new one with --batch NAME, or choose another domain name.",

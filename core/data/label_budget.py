@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import pandas as pd
 
-from core.data.manifest import finding_columns
+from core.data.manifest import LEARNED_SPLITS, finding_columns
 from core.data.samples import Samples
 from core.errors import BadParamsError
 
@@ -29,7 +29,7 @@ def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.Dat
     masked["is_masked"] = False
     if budget is None:
         return masked
-    is_open = masked["split"].isin(("train", "valid")).to_numpy()
+    is_open = masked["split"].isin(LEARNED_SPLITS).to_numpy()
     labels = np.where(is_open, masked["label"].to_numpy(dtype=float), np.nan)
     kept = keep_labels(labels, _units(masked["group"], masked["sample_id"]), budget, seed)
     hidden = ~np.isnan(labels) & ~kept

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from core.data.domain import DomainSpec
+from core.data.manifest import LEARNED_SPLITS
 from core.data.repeated_rows import count_repeated_rows
 from core.data.table_features import DATE_ORIGIN, as_texts, feature_columns
 from core.errors import BadParamsError
@@ -68,7 +69,7 @@ def find_suspects(spec: DomainSpec, manifest: pd.DataFrame, columns: pd.DataFram
     Associations use the labels of training and validation rows that are not masked: the test labels choose nothing.
     """
     chosen = [column for column in feature_columns(spec) if column.kind != "image"]
-    is_open = (manifest["split"] != "test").to_numpy()
+    is_open = manifest["split"].isin(LEARNED_SPLITS).to_numpy()
     labels = np.where(is_open, manifest["label"].to_numpy(dtype=float), np.nan)
     suspects = []
     for column in chosen:

@@ -6,9 +6,12 @@ import pandas as pd
 
 from core.errors import BadInputError
 
-SPLITS = ("train", "valid", "test")
-# Where a domain tells them: the labellers' grade, the label's own word, and the split that came with the data.
-OPTIONAL_COLUMNS = ("label_probability", "kind", "given_split")
+REGRESSION = "regression"  # rows that stay out of training and test for good, to judge every later model on
+LEARNED_SPLITS = ("train", "valid")  # what a model, its calibration and its threshold are made of
+SPLITS = (*LEARNED_SPLITS, "test", REGRESSION)
+# Where a domain tells them: the delivery that a row came with, the labellers' grade, the label's own word, and the
+# split that came with the data.
+OPTIONAL_COLUMNS = ("batch", "label_probability", "kind", "given_split")
 # Slice attributes follow these as `slice_<column>`.
 MANIFEST_COLUMNS = ("sample_id", "domain", "label", "group", "time", "split", "is_masked")
 SLICE_PREFIX = "slice_"
@@ -109,7 +112,7 @@ def _time_problems(manifest: pd.DataFrame, domain: str) -> list[str]:
     first_of_group = manifest["time"].groupby(manifest["group"]).transform("min")
     is_test = manifest["split"] == "test"
     test_start = manifest.loc[is_test, "time"].min()
-    train_end = first_of_group[~is_test].max()
+    train_end = first_of_group[manifest["split"].isin(LEARNED_SPLITS)].max()
     if pd.notna(test_start) and pd.notna(train_end) and train_end >= test_start:
         return [
             f"the test set of '{domain}' starts {test_start:%Y-%m-%d},"

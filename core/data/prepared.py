@@ -10,12 +10,13 @@ import pandas as pd
 
 from core.artifacts import Artifacts, read_json
 from core.data.domain import DomainSpec
+from core.data.manifest import REGRESSION
 from core.data.samples import Samples
 from core.errors import MissingArtifactError
 from core.params import VerticalParams, parse_section
 from core.vertical import Vertical
 
-PREPARED_SPLITS = ("source_train", "source_valid", "train", "valid", "test")
+PREPARED_SPLITS = ("source_train", "source_valid", "train", "valid", "test")  # what stages and pages may ask for
 
 
 def read_manifest(artifacts: Artifacts) -> pd.DataFrame:
@@ -57,9 +58,10 @@ def open_prepared(
         ValueError: a split that does not exist.
         MissingArtifactError: prepare has not run, or ran with other domains.
     """
-    unknown = set(splits) - set(PREPARED_SPLITS)
+    known = (*PREPARED_SPLITS, REGRESSION)
+    unknown = set(splits) - set(known)
     if unknown:
-        raise ValueError(f"unknown splits {sorted(unknown)}; choose from {PREPARED_SPLITS}")
+        raise ValueError(f"unknown splits {sorted(unknown)}; choose from {known}")
     target = params.prepare.target_domain
     specs = read_specs(artifacts)
     if set(specs) != {target, *params.prepare.source_domains}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from core.data.manifest import REGRESSION
 from core.errors import BadInputError, BadParamsError
 from core.params import SplitParams
 
@@ -36,7 +38,8 @@ def split_rows(manifest: pd.DataFrame, params: SplitParams, seed: int, *, has_te
 
     Stratified and grouped: unlabelled rows are training rows (or follow their group). Temporal: the test rows are the
     latest, the validation rows the latest before them; a group that straddles a cut goes to train, and is counted.
-    `has_test=False` (sources): train and validation only, never by time.
+    By batches: as SplitParams tells.
+    `has_test=False` (sources): train and validation only, never by time. Regression rows are set apart before all else.
 
     Raises:
         BadParamsError: fractions that leave no training rows; `test_from` without a split by time or unreadable.
@@ -49,11 +52,37 @@ def split_rows(manifest: pd.DataFrame, params: SplitParams, seed: int, *, has_te
             repair="Their sum must be below 1.",
         )
     manifest = manifest.reset_index(drop=True)
+    is_apart = in_regression_set(manifest["group"], params.regression_fraction) & has_test
+    if not is_apart.any():
+        return _split_rest(manifest, params, seed, has_test=has_test)
+    rest = _split_rest(manifest[~is_apart].reset_index(drop=True), params, seed, has_test=has_test)
+    names = np.full(len(manifest), REGRESSION, dtype=object)
+    names[~is_apart] = rest.names
+    counts = {**rest.report["rows"], REGRESSION: int(is_apart.sum())}
+    return Split(names=names, method=rest.method, report={**rest.report, "rows": counts})
+
+
+def in_regression_set(groups: pd.Series, fraction: float) -> np.ndarray:
+    """(N,) bool: groups whose name's SHA-256, read as a number from 0 to 1, is below `fraction`.
+
+    What else is in the data plays no part, so a group that is in once stays in with every later batch.
+    """
+    if not fraction:
+        return np.zeros(len(groups), dtype=bool)
+    codes, names = pd.factorize(groups.astype(str))
+    digests = [hashlib.sha256(f"{REGRESSION}/{name}".encode()).digest()[:8] for name in names]
+    places = np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests])
+    return (places < fraction)[codes] if len(names) else np.zeros(0, dtype=bool)
+
+
+def _split_rest(manifest: pd.DataFrame, params: SplitParams, seed: int, *, has_test: bool) -> Split:
     method = _choose_method(manifest, params) if has_test else _choose_timeless(manifest)
     if method == "given":
         return _split_as_given(manifest, params, seed)
     if method == "good_only":
         return _split_good_only(manifest, params, seed)
+    if method == "batches":
+        return _split_by_batches(manifest, params, seed)
     names = np.full(len(manifest), "train", dtype=object)
     report: dict[str, Any] = {"method": method}
     rest = np.arange(len(manifest))
@@ -113,6 +142,37 @@ def _split_good_only(manifest: pd.DataFrame, params: SplitParams, seed: int) -> 
     return Split(names=names, method="good_only", report={"method": "good_only", "rows": _count(names)})
 
 
+def _split_by_batches(manifest: pd.DataFrame, params: SplitParams, seed: int) -> Split:
+    """Test rows are the newest deliveries with labels of both classes; groups that an earlier one knows stay in train.
+
+    Deliveries come in the manifest's order. Newer ones without labels are training rows that a transfer may adapt to.
+    """
+    batch, label = manifest["batch"], manifest["label"]
+    classes = label.groupby(batch, sort=False).nunique()
+    able = [name for name in pd.unique(batch) if classes[name] > 1]
+    if len(able) <= params.test_batches:
+        raise BadInputError(
+            f"A split by batches needs more than {params.test_batches} deliveries with labels of both classes; there"
+            f" are {len(able)} of {batch.nunique()}.",
+            repair="Bring further deliveries or labels, or choose another prepare.split.method.",
+        )
+    chosen = able[-params.test_batches :]
+    is_chosen = batch.isin(chosen)
+    is_known = manifest["group"].isin(manifest.loc[~is_chosen, "group"])
+    names = np.where(is_chosen & ~is_known, "test", "train").astype(object)
+    rest = np.flatnonzero(names == "train")
+    part = manifest.iloc[rest].reset_index(drop=True)
+    held_out, _ = _hold_out(part, _choose_timeless(part), params.valid_fraction, seed, None)
+    names[rest[held_out]] = "valid"
+    report = {
+        "method": "batches",
+        "test_batches": [str(name) for name in chosen],
+        "rows_of_known_groups_kept_in_train": int((is_chosen & is_known).sum()),
+        "rows": _count(names),
+    }
+    return Split(names=names, method="batches", report=report)
+
+
 def _count(names: np.ndarray) -> dict[str, int]:
     return {name: int((names == name).sum()) for name in ("train", "valid", "test")}
 
@@ -143,6 +203,11 @@ def _choose_method(manifest: pd.DataFrame, params: SplitParams) -> str:
         raise BadParamsError(
             "prepare.split.method is 'given', but the target domain has no split column.",
             repair="Set `use: split` for a column of its domain.yaml, or choose another method.",
+        )
+    if params.method == "batches" and "batch" not in manifest:
+        raise BadParamsError(
+            "prepare.split.method is 'batches', but the rows do not tell their delivery.",
+            repair="Choose another method.",
         )
     if params.method == "auto" and _has_given(manifest):
         return "given"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.domain import DomainSpec, read_domain_spec
+from core.data.domain_folder import batch_names, batch_path
 from core.data.domain_rows import DomainRows
 from core.data.findings import read_findings
 from core.data.labels import label_word, read_labels
@@ -22,11 +23,9 @@ from core.data.table_translation import link_columns, translate_columns
 from core.data.typing_rows import type_rows
 from core.errors import BadInputError, MissingArtifactError
 
-FIRST_BATCH = "initial"
-
 
 def read_table_domain(folder: Path) -> DomainRows:
-    """All batches of a table domain, typed by its domain.yaml; the first batch first, the others by name.
+    """All batches of a table domain, typed by its domain.yaml, in the order in which they came.
 
     Labels that came late (`labels/<batch>.parquet`) stand in the place of those that the rows came with; `columns`
     keeps the label's text as it came.
@@ -43,7 +42,7 @@ def read_table_domain(folder: Path) -> DomainRows:
             f"The folder '{folder.name}' holds a domain.yaml of '{spec.name}'.",
             repair="Make the folder's name and `name` in domain.yaml equal.",
         )
-    paths = sorted((folder / "rows").glob("*.parquet"), key=lambda path: (path.stem != FIRST_BATCH, path.stem))
+    paths = [batch_path(folder, name) for name in batch_names(folder)]
     if not paths:
         raise MissingArtifactError(
             f"Domain '{spec.name}' has no rows ({folder / 'rows'} holds no parquet file).",
@@ -88,6 +87,7 @@ def _read_batch(path: Path, spec: DomainSpec) -> tuple[pd.DataFrame, pd.DataFram
             "label": labels,
             "group": group,
             "time": pd.to_datetime(time, errors="coerce").astype("datetime64[us]"),
+            "batch": path.stem,
         }
     )
     manifest = manifest.assign(**_annotations(raw, typed.frame, spec, labels), **findings)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from core.data.declarations import Declarations, check_time
 from core.data.domain import DomainSpec, read_domain_spec, write_domain_spec
-from core.data.domain_folder import add_batch, batch_path, check_name, create_domain_folder, sha256_of
+from core.data.domain_folder import add_batch, check_name, create_domain_folder, sha256_of
+from core.data.held_batches import has_batch
 from core.data.importing import ImportReport
 from core.data.raw_table import problem_frame
 from core.data.typing_rows import check_columns
@@ -94,7 +95,7 @@ def import_images(
     path, folder = Path(path), Path(data_folder) / vertical / domain
     check_name(domain, "domain")
     check_name(batch, "batch")
-    if batch_path(folder, batch).exists():
+    if has_batch(folder, batch):
         raise BadInputError(
             f"Domain '{domain}' has a batch '{batch}' already; it is not overwritten.",
             repair="Name the new one with --batch NAME, or choose another domain name.",

@@ -24,6 +24,7 @@ from core.explain.typical_values import typical_values
 from core.learners.base import Learner, load_learner, save_learner
 from core.learners.finding_model import FindingModel
 from core.learners.kind_model import KindModel
+from core.learners.learned_groups import LearnedGroups
 from core.params import parse_section
 
 FORMAT = 1
@@ -41,7 +42,7 @@ class ScoringModel:
     training rows' median or most frequent value, against which reasons are told. provenance: parameters, data
     hash, versions. conformal: when the model should abstain. kinds: which kind of positive, where labels tell.
     findings: what else is in the row, one probability each, where columns tell. gate: whether a picture is one that the
-    model can judge at all.
+    model can judge at all. learned: the groups of training and validation rows; None where it is not known.
     """
 
     learner: Learner
@@ -59,6 +60,7 @@ class ScoringModel:
     kinds: KindModel | None = None
     findings: FindingModel | None = None
     gate: Any | None = None
+    learned: LearnedGroups | None = None
 
     @property
     def positive_index(self) -> int:
@@ -134,6 +136,8 @@ class ScoringModel:
                 self.findings.save(temporary / "findings")
             if self.gate is not None:
                 self.gate.save(temporary / GATE_FOLDER)
+            if self.learned is not None:
+                self.learned.save(temporary)
             write_json(temporary / MODEL_FILE, self._to_dict())
             for path in _files(temporary):
                 if path.suffix not in PLAIN_SUFFIXES:
@@ -171,6 +175,7 @@ class ScoringModel:
             kinds=KindModel.load(folder / "kinds"),
             findings=FindingModel.load(folder / "findings"),
             gate=_load_gate(folder / GATE_FOLDER, learner),
+            learned=LearnedGroups.load(folder),
         )
 
     def _to_dict(self) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""What git knows of the project: commits that changed a file, and the file as a commit had it. Nothing is written."""
+"""What git knows of the project: commits that changed a file, the file as a commit had it, what is in no commit."""
 
 from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from core.errors import CrossdomainError
 
 TIMEOUT_SECONDS = 20
 
@@ -28,6 +30,34 @@ def commits_of(root: Path, path: str, *, limit: int) -> list[Commit]:
 def file_at(root: Path, commit: str, path: str) -> str | None:
     """A file's text in a commit, its path relative to `root`; None where the commit has no such file."""
     return _git(root, "show", f"{commit}:./{path}")
+
+
+def head_commit(root: Path) -> str:
+    """The id of the commit that is checked out; empty where there is none."""
+    return (_git(root, "rev-parse", "--verify", "--quiet", "HEAD") or "").strip()
+
+
+def changed_paths(root: Path, *paths: str) -> list[str]:
+    """What below the paths is in no commit as it lies there, untracked files too; none without git."""
+    told = _git(root, "status", "--porcelain", "--", *paths) or ""
+    return [line[3:] for line in told.splitlines()]
+
+
+def commit_paths(root: Path, paths: list[str], subject: str) -> str | None:
+    """Commit these paths alone, others stay as they are staged; the new commit's id, None where nothing had changed.
+
+    Raises:
+        CrossdomainError: git refuses (no name and e-mail set, a merge going on).
+    """
+    present = [path for path in paths if (root / path).exists()]
+    if not present or _git(root, "add", "--", *present) is None or not changed_paths(root, *present):
+        return None
+    if _git(root, "commit", "--quiet", "--only", "--message", subject, "--", *present) is None:
+        raise CrossdomainError(
+            "git does not take the commit of the run.",
+            repair=f'Set user.name and user.email, then: git commit -m "{subject}" -- {" ".join(present)}',
+        )
+    return head_commit(root)
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.artifacts import Artifacts
 from core.errors import CrossdomainError
+from core.lifecycle.process import die_if_asked
 from core.params import load_params
 from core.stages import STAGES
 from core.vertical import load_vertical
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("vertical")
     chosen = parser.parse_args(arguments)
+    die_if_asked()
     try:
         run_stage(chosen.stage, chosen.vertical, root=Path.cwd())
     except CrossdomainError as error:

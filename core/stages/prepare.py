@@ -14,7 +14,14 @@ from core.data.domain import ColumnSpec, DomainSpec
 from core.data.domain_rows import DomainRows
 from core.data.label_budget import mask_labels
 from core.data.leakage import Suspect, find_suspects, refuse_after_outcome
-from core.data.manifest import MANIFEST_COLUMNS, OPTIONAL_COLUMNS, SLICE_PREFIX, check_manifest, finding_columns
+from core.data.manifest import (
+    LEARNED_SPLITS,
+    MANIFEST_COLUMNS,
+    OPTIONAL_COLUMNS,
+    SLICE_PREFIX,
+    check_manifest,
+    finding_columns,
+)
 from core.data.prepared import specs_to_plain
 from core.data.quality import (
     describe_columns,
@@ -133,7 +140,7 @@ def _build_manifest(
     for name, domain in rows.items():
         part = domain.manifest.assign(split=splits[name].names)
         if name == target:
-            trained = part.loc[part["split"] != "test", "label"].dropna()
+            trained = part.loc[part["split"].isin(LEARNED_SPLITS), "label"].dropna()
             is_good_only = domain.spec.image_column is not None and len(trained) > 0 and bool((trained == 0).all())
             _check_target_splits(part, target, is_good_only=is_good_only)
         parts.append(mask_labels(part, params.prepare.label_budget if name == target else None, seed))
@@ -261,7 +268,7 @@ def _effective_spec(
 
 
 def _describe_budget(manifest: pd.DataFrame, params: VerticalParams) -> dict[str, Any]:
-    is_open = manifest["split"] != "test"
+    is_open = manifest["split"].isin(LEARNED_SPLITS)
     return {
         "asked": params.prepare.label_budget,
         "given": int(manifest.loc[is_open, "label"].notna().sum()),

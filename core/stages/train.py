@@ -29,6 +29,7 @@ from core.learners import LEARNERS
 from core.learners.base import Learner
 from core.learners.finding_model import FindingModel
 from core.learners.kind_model import KindModel
+from core.learners.learned_groups import LearnedGroups
 from core.learners.scoring_model import ScoringModel
 from core.learners.trackers import log_final_metrics, tracked_options
 from core.params import TrainParams, VerticalParams
@@ -78,6 +79,7 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
             },
         },
     )
+    model = replace(model, learned=LearnedGroups.of(np.concatenate([samples.groups for samples in opened.values()])))
     model.save(artifacts.path("train", "model"))
     write_json(artifacts.path("train", "feature_ranges.json"), feature_ranges(opened["train"]))
     valid = _write_metrics(model, tuning, tuning_domain, opened, vertical, params, artifacts, fit_seconds)

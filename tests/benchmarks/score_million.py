@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import write_json
-from core.data.table_dataset import FIRST_BATCH, open_table_dataset, read_table_domain
+from core.data.domain_folder import FIRST_BATCH
+from core.data.table_dataset import open_table_dataset, read_table_domain
 from core.learners import LEARNERS
 from core.learners.scoring_model import ScoringModel
 from core.params import PrepareParams, VerticalParams, load_params

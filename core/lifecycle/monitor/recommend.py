@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass as plain_dataclass
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from core.artifacts import to_plain
+from core.lifecycle.monitor.options import MonitorOptions
+from core.lifecycle.monitor.outliers import Outliers, find_outliers
 from core.lifecycle.monitor.performance_estimate import Performance
 from core.lifecycle.monitor.report import MonitorReport
+from core.lifecycle.monitor.side_performance import observed_performance
+from core.lifecycle.monitor.snapshot import Snapshot, one_class_chance
 from core.strict import STRICT
 
 Action = Literal["no_action", "recalibrate", "adapt", "retrain", "hold"]
@@ -38,7 +43,9 @@ class Recommendation:
         return to_plain({"action": self.action, "reasons": self.reasons})
 
 
-def recommend(report: MonitorReport, policy: MonitorPolicy | None = None, *, has_labels: bool) -> Recommendation:
+def recommend(
+    report: MonitorReport, policy: MonitorPolicy | None = None, *, has_labels: bool, is_believed: bool = False
+) -> Recommendation:
     """The first row that fits:
 
     | the month                                                                  | action      |
@@ -55,10 +62,11 @@ def recommend(report: MonitorReport, policy: MonitorPolicy | None = None, *, has
 
     The limit is `min_auc`, and the reference's AUC less `max_auc_drop`; an estimate is held against an estimate, an
     observation against an observation. has_labels: whether the month's labels may be learnt from. hold: neither score
-    with the champion unseen nor learn from the batch before a person has looked at it.
+    with the champion unseen nor learn from the batch before a person has looked at it. is_believed: a person has, or
+    its rows were asked about apart (`suspicions`); then the second and third row fit no more.
     """
     policy = policy or MonitorPolicy()
-    if reasons := _reasons_to_hold(report, policy):
+    if reasons := [*report.problems, *([] if is_believed else _reasons_not_to_believe(report, policy))]:
         return Recommendation("hold", tuple(reasons))
     if reasons := _under_limit(report, policy):
         return Recommendation("retrain", tuple(reasons))
@@ -76,16 +84,42 @@ def recommend(report: MonitorReport, policy: MonitorPolicy | None = None, *, has
     return Recommendation("recalibrate", (*reasons, "Discrimination is not worse."))
 
 
-def _reasons_to_hold(report: MonitorReport, policy: MonitorPolicy) -> list[str]:
-    reasons = list(report.problems)
-    if report.one_class_chance is not None and report.one_class_chance < policy.min_one_class_chance:
-        word = "positive" if report.num_positive else "negative"
-        reasons.append(f"All {report.num_labelled} labelled rows are {word}, which the probabilities all but rule out.")
-    if report.outliers.vanished:
-        reasons.append(f"No value at all in: {', '.join(report.outliers.vanished)}.")
-    if report.outliers.share > policy.max_outlier_share:
+def suspicions(
+    reference: Snapshot, batch: Snapshot, options: MonitorOptions, policy: MonitorPolicy | None = None, *, seed: int
+) -> list[str]:
+    """Why one delivery is not to be believed, whatever its drift: a broken feed, outliers, one class, turned labels.
+
+    Labels count as turned where the champion orders the batch surely worse than chance, and the reference surely
+    better. No p-value is asked: each is a matter of sizes that no ordinary month has.
+    """
+    policy = policy or MonitorPolicy()
+    outliers, chance = find_outliers(reference, batch), one_class_chance(batch)
+    reasons = _unlike_anything(outliers, chance, int(batch.is_labelled.sum()), int(np.nansum(batch.targets)), policy)
+    observed, expected = (observed_performance(side, options, seed=seed) for side in (batch, reference))
+    if observed is not None and expected is not None and observed.auc.high < 0.5 < expected.auc.low:
         reasons.append(
-            f"{report.outliers.share:.0%} of the rows are unlike anything in the reference, "
+            f"The champion orders the batch worse than chance (AUC {observed.auc.value:.3f}, at most "
+            f"{observed.auc.high:.3f}; {expected.auc.value:.3f} on rows before): its labels look turned."
+        )
+    return reasons
+
+
+def _reasons_not_to_believe(report: MonitorReport, policy: MonitorPolicy) -> list[str]:
+    return _unlike_anything(report.outliers, report.one_class_chance, report.num_labelled, report.num_positive, policy)
+
+
+def _unlike_anything(
+    outliers: Outliers, chance: float | None, num_labelled: int, num_positive: int, policy: MonitorPolicy
+) -> list[str]:
+    reasons = []
+    if chance is not None and chance < policy.min_one_class_chance:
+        word = "positive" if num_positive else "negative"
+        reasons.append(f"All {num_labelled} labelled rows are {word}, which the probabilities all but rule out.")
+    if outliers.vanished:
+        reasons.append(f"No value at all in: {', '.join(outliers.vanished)}.")
+    if outliers.share > policy.max_outlier_share:
+        reasons.append(
+            f"{outliers.share:.0%} of the rows are unlike anything in the reference, "
             f"at most {policy.max_outlier_share:.0%} are allowed."
         )
     return reasons

@@ -69,6 +69,15 @@ class Snapshot:
         return bool(known.sum() >= min_labelled) and len(np.unique(self.group[known].astype(str))) > 1
 
 
+def one_class_chance(batch: Snapshot) -> float | None:
+    """Chance under the probabilities that all labelled rows are of one class; None where they are of two or none is."""
+    known = batch.is_labelled
+    if not known.any() or 0 < np.nansum(batch.targets) < known.sum():
+        return None
+    told = batch.probability[known]
+    return float(np.prod(told) + np.prod(1 - told))
+
+
 def _check_probability(probability: np.ndarray) -> None:
     """Raises:
     BadInputError: a value is missing or outside of 0 to 1.

@@ -11,10 +11,10 @@ from core.lifecycle.monitor.calibration_drift import CalibrationDrift, calibrati
 from core.lifecycle.monitor.family import month_family
 from core.lifecycle.monitor.options import MonitorOptions
 from core.lifecycle.monitor.outliers import find_outliers
-from core.lifecycle.monitor.performance_estimate import Performance, estimate_performance, observe_performance
 from core.lifecycle.monitor.report import MonitorReport, MonitorTest, PerformanceReport
 from core.lifecycle.monitor.sentences import summary_sentences
-from core.lifecycle.monitor.snapshot import Snapshot
+from core.lifecycle.monitor.side_performance import estimated_performance, observed_performance
+from core.lifecycle.monitor.snapshot import Snapshot, one_class_chance
 
 __all__ = ["MonitorOptions", "MonitorReport", "MonitorTest", "Snapshot", "watch"]
 
@@ -48,7 +48,7 @@ def watch(reference: Snapshot, batch: Snapshot, options: MonitorOptions | None =
         num_labelled=num_labelled,
         num_positive=num_positive,
         num_reference_rows=len(reference),
-        one_class_chance=_one_class_chance(batch) if num_labelled and num_positive in (0, num_labelled) else None,
+        one_class_chance=one_class_chance(batch),
         family_error_rate=options.family_error_rate,
         num_permutations=family.num_permutations,
         tests=family.tests,
@@ -63,25 +63,14 @@ def watch(reference: Snapshot, batch: Snapshot, options: MonitorOptions | None =
 
 def _performance(reference: Snapshot, batch: Snapshot, options: MonitorOptions, *, seed: int) -> PerformanceReport:
     """Estimated of all rows, observed of the labelled ones; both at the batch's threshold."""
-    settings = {
-        "cost_false_negative": options.cost_false_negative,
-        "cost_false_positive": options.cost_false_positive,
-        "num_bootstrap": options.num_bootstrap,
-        "confidence": options.confidence,
-        "seed": seed,
-    }
-
-    def estimated(side: Snapshot) -> Performance:
-        return estimate_performance(side.probability, batch.threshold, groups=side.group, **settings)
-
-    def observed(side: Snapshot) -> Performance | None:
-        if not side.has_labels(options.min_labelled):
-            return None
-        known = side.is_labelled
-        told = side.targets[known], side.probability[known]
-        return observe_performance(*told, batch.threshold, groups=side.group[known], **settings)
-
-    return PerformanceReport(estimated(batch), estimated(reference), observed(batch), observed(reference))
+    told = {"options": options, "seed": seed}
+    before = replace(reference, threshold=batch.threshold)
+    return PerformanceReport(
+        estimated_performance(batch, **told),
+        estimated_performance(before, **told),
+        observed_performance(batch, **told),
+        observed_performance(before, **told),
+    )
 
 
 def _calibration(batch: Snapshot, options: MonitorOptions) -> CalibrationDrift | None:
@@ -91,12 +80,6 @@ def _calibration(batch: Snapshot, options: MonitorOptions) -> CalibrationDrift |
     known = batch.is_labelled
     told = batch.targets[known], batch.probability[known]
     return calibration_drift(*told, groups=batch.group[known], confidence=options.confidence)
-
-
-def _one_class_chance(batch: Snapshot) -> float:
-    """Chance that labels drawn from the probabilities of the labelled rows are all of one class."""
-    told = batch.probability[batch.is_labelled]
-    return float(np.prod(told) + np.prod(1 - told))
 
 
 def _check_sides(reference: Snapshot, batch: Snapshot) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from core.errors import CrossdomainError
+from core.lifecycle.dvc_command import run_dvc
 from core.lifecycle.registry.model_files import verify_model
 from core.lifecycle.registry.places import Places
 from core.lifecycle.registry.records import read_version
@@ -26,16 +24,11 @@ def track(root: Path, vertical: str, version: str) -> Path:
     """
     places = Places(root, vertical)
     verify_model(places, read_version(root, vertical, version))
-    command = [sys.executable, "-m", "dvc", "add", "--quiet", places.shown(places.model(version))]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(
-        command, cwd=places.root, env=environment, capture_output=True, stdin=subprocess.DEVNULL, text=True, check=False
-    )
+    done = run_dvc(places.root, "add", "--quiet", places.shown(places.model(version)))
     path = places.tracked(version)
-    if done.returncode or not path.exists():
-        told = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
+    if not done.is_ok or not path.exists():
         raise CrossdomainError(
-            f"DVC does not take {places.shown(places.model(version))}: {told[-500:]}.",
+            f"DVC does not take {places.shown(places.model(version))}: {done.cause}.",
             repair="The version is registered all the same; mend this and run"
             f" `dvc add {places.shown(places.model(version))}`.",
         )

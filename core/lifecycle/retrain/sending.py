@@ -1,0 +1,186 @@
+"""Send one message, by HTTP or by mail: bounded in time, tried again where that helps, no secret in an error."""
+
+from __future__ import annotations
+
+import base64
+import json
+import smtplib
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from core.artifacts import to_plain
+
+BACK_OFF_SECONDS = (0.5, 2.0)  # before the second and the third attempt
+TRY_AGAIN_STATUS = (408, 425, 429)  # and all from 500 on
+TLS_FROM_THE_START_PORT = 465
+MAX_TOLD_CHARACTERS = 200  # of what a server says
+
+
+class SendingError(Exception):
+    """Why a message did not go out, in words that hold no secret."""
+
+    def __init__(self, message: str, *, is_temporary: bool = False) -> None:
+        super().__init__(message)
+        self.is_temporary = is_temporary
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Where mail goes out. password: shown nowhere."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+    use_starttls: bool = True
+    timeout_seconds: float = 10.0
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A redirected POST would become a GET without its message, perhaps to another scheme."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow none: the answer becomes an error."""
+
+
+def web_problem(url: str) -> str:
+    """Why an address cannot be posted to, empty where it can; the address itself is not repeated, it is a secret."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "is no web address"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "does not begin with https:// or http:// and a host"
+    if parts.username is not None or parts.password is not None:
+        return "holds a user or a password before its host, which is not supported"
+    return "" if url.isascii() and url.isprintable() and " " not in url else "holds spaces or letters beyond ASCII"
+
+
+def post_json(url: str, values: Mapping[str, Any], *, timeout_seconds: float) -> None:
+    """POST the values as JSON.
+
+    timeout_seconds: of each step on the network (connect, one read), so that a silent server costs three of them.
+
+    Raises:
+        SendingError: the address is none, or three attempts did not get a 2xx answer.
+    """
+    if problem := web_problem(url):
+        raise SendingError(f"the address {problem}")
+    body = json.dumps(to_plain(dict(values)), allow_nan=False, default=str).encode("ascii")
+    headers = {"Content-Type": "application/json", "User-Agent": "crossdomain"}
+    request = Request(url, data=body, headers=headers, method="POST")
+    _trying_again(lambda: _post_once(request, urlsplit(url).hostname or "", timeout_seconds))
+
+
+def send_mail(mail: EmailMessage, server: MailServer) -> None:
+    """Hand a mail to its server; TLS from the start at port 465, else STARTTLS where the settings ask for it.
+
+    Raises:
+        SendingError: the server cannot be reached, offers no STARTTLS, or refuses the user or an address.
+    """
+    _trying_again(lambda: _mail_once(mail, server))
+
+
+def _trying_again(send: Callable[[], None]) -> None:
+    """Up to three attempts, as long as the failure is of a kind that passes."""
+    for pause in (*BACK_OFF_SECONDS, None):
+        try:
+            return send()
+        except SendingError as error:
+            if not error.is_temporary:
+                raise
+            if pause is None:
+                raise SendingError(f"{error} ({len(BACK_OFF_SECONDS) + 1} attempts)") from None
+            time.sleep(pause)
+
+
+def _post_once(request: Request, host: str, timeout_seconds: float) -> None:
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=timeout_seconds):
+            return
+    except HTTPError as error:
+        error.close()
+        hint = "; a redirect is not followed, give the final address" if 300 <= error.code < 400 else ""
+        is_temporary = error.code in TRY_AGAIN_STATUS or error.code >= 500
+        raise SendingError(f"{host} answered HTTP {error.code}{hint}", is_temporary=is_temporary) from None
+    except (OSError, HTTPException) as error:
+        raise SendingError(f"{host}: {_reason(error, timeout_seconds)}", is_temporary=True) from None
+
+
+def _mail_once(mail: EmailMessage, server: MailServer) -> None:
+    try:
+        smtp = _connected(server)
+        try:
+            refused = smtp.send_message(mail)
+        finally:
+            with suppress(OSError):  # a mail that was taken is not sent again because the goodbye failed
+                smtp.quit()
+    except smtplib.SMTPNotSupportedError as error:
+        raise SendingError(f"{server.host}: {error}") from None
+    except smtplib.SMTPRecipientsRefused as error:
+        raise SendingError(_refused(server, error.recipients)) from None
+    except smtplib.SMTPResponseException as error:
+        is_temporary = 400 <= error.smtp_code < 500
+        raise SendingError(_answer(server, error), is_temporary=is_temporary) from None
+    except OSError as error:
+        told = f"{server.host}:{server.port}: {_reason(error, server.timeout_seconds)}"
+        raise SendingError(told, is_temporary=True) from None
+    if refused:
+        raise SendingError(_refused(server, refused))
+
+
+def _connected(server: MailServer) -> smtplib.SMTP:
+    """Connected, encrypted and signed in, as far as the settings ask for it."""
+    context = ssl.create_default_context()
+    if server.port == TLS_FROM_THE_START_PORT:
+        smtp = smtplib.SMTP_SSL(server.host, server.port, timeout=server.timeout_seconds, context=context)
+    else:
+        smtp = smtplib.SMTP(server.host, server.port, timeout=server.timeout_seconds)
+    try:
+        if server.use_starttls and server.port != TLS_FROM_THE_START_PORT:
+            smtp.starttls(context=context)
+        if server.user:
+            smtp.login(server.user, server.password)
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+def _reason(error: Exception, timeout_seconds: float) -> str:
+    """An error of the network in words of our own or the system's; never its text, which may repeat the address."""
+    inner = error.reason if isinstance(error, URLError) else error
+    if isinstance(inner, TimeoutError):
+        return f"no answer within {timeout_seconds:g} s"
+    strerror = inner.strerror if isinstance(inner, OSError) else None
+    return f"{strerror}" if strerror else f"the connection failed ({type(inner).__name__})"
+
+
+def _answer(server: MailServer, error: smtplib.SMTPResponseException) -> str:
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return f"{server.host} refused the user or the password (SMTP {error.smtp_code})"
+    return f"{server.host} answered SMTP {error.smtp_code}: {_shown(error.smtp_error, server)}"
+
+
+def _refused(server: MailServer, refused: Mapping[str, tuple[int, bytes]]) -> str:
+    told = "; ".join(f"{address} (SMTP {code}: {_shown(text, server)})" for address, (code, text) in refused.items())
+    return f"{server.host} refused {told}"
+
+
+def _shown(text: bytes | str, server: MailServer) -> str:
+    """A server's own words, cut, without the password in clear or as it is sent."""
+    shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    sent = f"\0{server.user}\0{server.password}"
+    for secret in (server.password, *(base64.b64encode(told.encode()).decode() for told in (server.password, sent))):
+        shown = shown.replace(secret, "***") if server.password else shown
+    return " ".join(shown.split())[:MAX_TOLD_CHARACTERS]
