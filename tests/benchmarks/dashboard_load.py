@@ -6,6 +6,9 @@ Each analyst has a browser tab of their own in headless Chromium and goes throug
 counts from the click until the page has stopped running. A score is the form of credit_risk. The first page is measured
 alone: of the server's first visitor, then of one who comes back. Server and browsers share the machine, so the figures
 are an upper bound. Needs a run of each vertical.
+
+Where an analyst waits too long or meets an error, the benchmark stops and says who, at what, and where the picture of
+the page and the server's log are; the log then ends with what every thread of the server was doing.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import numpy as np
 
@@ -29,7 +35,12 @@ PAGES = ("Transfer", "Cases", "Decide", "Trust", "History", "Overview")
 RUNNING = "[data-testid=stApp][data-test-script-state=running]"
 DONE = "[data-testid=stApp][data-test-script-state=notRunning]"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-WAIT_MS, RUN_BEGINS_MS = 120_000, 1_000
+ERROR = "[data-testid=stAlertContentError], [data-testid=stException]"
+WAIT_MS, RUN_BEGINS_MS, CLOSE_SECONDS = 120_000, 1_000, 30.0
+
+
+class StuckError(Exception):
+    """An analyst did not get what they had asked for."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -39,33 +50,50 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=4, help="switches and scores of each analyst (4)")
     parser.add_argument("--pause", type=float, default=10.0, help="mean seconds that an analyst looks at a page (10)")
     parser.add_argument("--root", type=Path, default=ROOT, help="project folder with the runs")
+    parser.add_argument("--log", type=Path, help="the server's log; none: a temporary folder, kept on failure")
     parser.add_argument("--output", type=Path, default=ROOT / "verticals/credit_risk/results/dashboard_load.json")
     return parser.parse_args()
 
 
-async def visit(
-    browser, address: str, number: int, rounds: int, pause_seconds: float
-) -> tuple[list[float], list[float]]:
-    """(seconds of page switches, seconds of scores) of one analyst."""
-    page = await (await browser.new_context(viewport={"width": 1280, "height": 900})).new_page()
-    await page.goto(f"{address}/?vertical=credit_risk&lang=en")
-    await finished(page)
-    switches, scores = [], []
-    random = np.random.default_rng(number)
+@dataclass
+class Analyst:
+    """One browser tab and what its user has waited for. switches, scores: seconds. pictures: where failures go."""
 
-    async def pause() -> None:
-        await page.wait_for_timeout(1000 * random.uniform(0, 2 * pause_seconds))
+    page: object
+    number: int
+    pictures: Path
+    switches: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
 
-    page.set_default_timeout(WAIT_MS)
-    for turn in range(rounds):
-        name = PAGES[(number + turn) % len(PAGES)]
-        await pause()
-        switches.append(await timed(page, page.get_by_role("link", name=name).click(), heading=name))
-        await timed(page, page.get_by_role("link", name="Score").click(), heading="Score")
-        await pause()
-        button = page.get_by_test_id("stFormSubmitButton").get_by_role("button")
-        scores.append(await timed(page, button.click(), heading="Result"))
-    return switches, scores
+    async def work(self, address: str, rounds: int, pause_seconds: float) -> None:
+        """Some pages and scores, one after another.
+
+        Raises:
+            StuckError: the page did not come within two minutes, or it shows an error.
+        """
+        random = np.random.default_rng(self.number)
+        step = "first page"
+        try:
+            await self.page.goto(f"{address}/?vertical=credit_risk&lang=en")
+            await finished(self.page)
+            for turn in range(rounds):
+                name = PAGES[(self.number + turn) % len(PAGES)]
+                for step, heading, seconds in (
+                    (name, name, self.switches),
+                    ("Score", "Score", []),
+                    ("form", "Result", self.scores),
+                ):
+                    if step != "Score":
+                        await self.page.wait_for_timeout(1000 * random.uniform(0, 2 * pause_seconds))
+                    button = self.page.get_by_test_id("stFormSubmitButton").get_by_role("button")
+                    target = button if step == "form" else self.page.get_by_role("link", name=step)
+                    seconds.append(await timed(self.page, target.click(), heading=heading))
+        except Exception as error:
+            picture = self.pictures / f"session_{self.number}.png"
+            with contextlib.suppress(Exception):
+                await self.page.screenshot(path=picture, timeout=1000 * CLOSE_SECONDS)
+            told = f"Session {self.number} at '{step}' after {len(self.scores)} scores; see {picture}: {error}"
+            raise StuckError(told) from error
 
 
 async def measure_first_page(address: str, rounds: int) -> list[float]:
@@ -88,16 +116,23 @@ async def measure_first_page(address: str, rounds: int) -> list[float]:
     return seconds
 
 
-async def timed(page, action, *, heading: str) -> float:
-    """Seconds from the click until the page has run to its end and shows the heading."""
+async def timed(page, action: Awaitable[None], *, heading: str) -> float:
+    """Seconds from the click until the page has run to its end and shows the heading.
+
+    Raises:
+        StuckError: the page shows an error.
+    """
     from playwright.async_api import TimeoutError as NotSeenError
 
     started = time.perf_counter()
     await action
     with contextlib.suppress(NotSeenError):  # a run so short that it was over before anybody looked
         await page.wait_for_selector(RUNNING, timeout=RUN_BEGINS_MS)
-    await page.get_by_role("heading", name=heading, exact=True).wait_for(timeout=WAIT_MS)
+    error = page.locator(ERROR)
+    await page.get_by_role("heading", name=heading, exact=True).or_(error).first.wait_for(timeout=WAIT_MS)
     await finished(page)
+    if await error.count():
+        raise StuckError(f"the page shows: {await error.first.inner_text()}")
     return time.perf_counter() - started
 
 
@@ -106,19 +141,31 @@ async def finished(page) -> None:
     await page.wait_for_selector(DONE, timeout=WAIT_MS)
 
 
-async def measure(address: str, sessions: int, rounds: int, pause_seconds: float) -> tuple[list[float], list[float]]:
-    """All analysts at once."""
+async def measure(
+    address: str, sessions: int, rounds: int, pause_seconds: float, pictures: Path
+) -> tuple[list[float], list[float]]:
+    """(seconds of page switches, seconds of scores) of all analysts at once; the first who is stuck stops them all."""
     from playwright.async_api import async_playwright
 
     from apps.printing import find_chromium
 
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        found = await asyncio.gather(
-            *(visit(browser, address, number, rounds, pause_seconds) for number in range(sessions))
-        )
-        await browser.close()
-    return [one for switches, _ in found for one in switches], [one for _, scores in found for one in scores]
+        analysts = []
+        for number in range(sessions):
+            page = await (await browser.new_context(viewport={"width": 1280, "height": 900})).new_page()
+            page.set_default_timeout(WAIT_MS)
+            analysts.append(Analyst(page, number, pictures))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for one in analysts:
+                    group.create_task(one.work(address, rounds, pause_seconds))
+        except ExceptionGroup as stuck:
+            raise stuck.exceptions[0] from None
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(browser.close(), CLOSE_SECONDS)
+    return [x for one in analysts for x in one.switches], [x for one in analysts for x in one.scores]
 
 
 def describe(seconds: list[float]) -> dict[str, float | int]:
@@ -132,10 +179,16 @@ def main() -> None:
     from core.artifacts import write_json
 
     chosen = parse_arguments()
-    with TemporaryDirectory() as folder, running_dashboard(chosen.root, Path(folder) / "log.txt") as address:
-        first_pages = asyncio.run(measure_first_page(address, chosen.rounds))
-        alone = asyncio.run(measure(address, 1, chosen.rounds, 0.0))
-        together = asyncio.run(measure(address, chosen.sessions, chosen.rounds, chosen.pause))
+    folder = Path(mkdtemp(prefix="dashboard_load_"))
+    log = chosen.log or folder / "server.log"
+    try:
+        with running_dashboard(chosen.root, log) as address:
+            first_pages = asyncio.run(measure_first_page(address, chosen.rounds))
+            alone = asyncio.run(measure(address, 1, chosen.rounds, 0.0, folder))
+            together = asyncio.run(measure(address, chosen.sessions, chosen.rounds, chosen.pause, folder))
+    except Exception as error:
+        raise SystemExit(f"{error}\nThe server's log: {log}") from error
+    shutil.rmtree(folder)
     result = {
         "title": "Dashboard: seconds of a page switch and of one score",
         "sessions": chosen.sessions,
