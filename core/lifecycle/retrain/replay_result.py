@@ -117,14 +117,14 @@ def _measures(scores: pd.DataFrame, way: str, cost_false_negative: float, cost_f
     return {"auc": auc, "brier": mean((probability - target) ** 2), "cost_per_case": mean(cost)}
 
 
-def draw(result: Mapping[str, Any], title: str) -> Figure:
+def draw(result: Mapping[str, Any], title: str, *, unit: str = "month") -> Figure:
     """AUC by month and the cost saved so far against never retraining, with alarms and outcomes."""
     months = result["by_month"]
     names = [month["month"] for month in months]
     places = np.arange(len(names))
     figure = new_figure(11.5, 6.4)
     top, bottom = figure.subplots(2, 1, sharex=True)
-    quiet_axes(top, title="AUC within the month (mean of three months)", x_label="", y_label="AUC")
+    quiet_axes(top, title=f"AUC within the {unit} (mean of three)", x_label="", y_label="AUC")
     quiet_axes(bottom, title="Cost saved so far against never retraining", x_label="", y_label="cost (false positives)")
     for way in WAYS:
         colour, line = STYLES[way]
