@@ -24,10 +24,12 @@ def show_broken(page: Page, error: CrossdomainError) -> None:
 
 
 def show_head(page: Page, lead: str = "lead", **values: str) -> None:
-    """The page's title, SYNTHETIC where a domain of the run was generated, and what the page is for."""
+    """The page's title, SYNTHETIC where a domain was generated, whether another model serves, what the page is for."""
     st.title(page.text("title"))
     if is_synthetic(page):
         st.warning(page.text("common.synthetic"), icon=":material/science:")
+    if champion := page.run.other_champion:
+        st.info(page.text("common.other_champion", version=champion), icon=":material/swap_horiz:")
     if lead:
         st.caption(page.text(lead, **values))
 

@@ -11,6 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import MissingArtifactError, VerificationError
+from core.lifecycle.registry.model_files import MANIFEST_FILE, folder_digest
+from core.lifecycle.served_model import served_model
 
 MAX_FILES = 128  # kept in memory over all runs; the oldest goes first
 
@@ -62,13 +64,26 @@ class RunFiles:
 
     @property
     def model_folder(self) -> Path:
-        """The saved scoring model."""
-        return self.path("train", "model")
+        """The scoring model that serves: the registry's champion, else what the run trained.
+
+        Raises:
+            MissingArtifactError: the champion's model is not on this machine.
+            VerificationError: the registry's file of stages is damaged.
+        """
+        return served_model(self.root, self.vertical).folder
+
+    @property
+    def other_champion(self) -> str:
+        """The champion's version where another model serves than the run's pages tell of; else empty."""
+        served, own = served_model(self.root, self.vertical), self.path("train", "model")
+        if served.version is None or not (own / MANIFEST_FILE).exists():
+            return ""
+        return served.version if folder_digest(served.folder) != folder_digest(own) else ""
 
     @property
     def has_model(self) -> bool:
         """Whether there is one."""
-        return (self.model_folder / "manifest.json").exists()
+        return (self.model_folder / MANIFEST_FILE).exists()
 
     def _existing(self, stage: str, name: str) -> Path:
         path = self.path(stage, name)

@@ -17,6 +17,8 @@ import pandas as pd
 
 from core.errors import MissingArtifactError
 
+BESIDE = ".part-"  # in the name of what is not whole yet
+
 
 @dataclass(frozen=True)
 class Artifacts:
@@ -46,7 +48,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     """Write beside, then rename: yields a temporary path that becomes `path` on success."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}{BESIDE}", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -62,7 +64,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """As `replacing_file`, for a folder: the old one stays until the new one is complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}{BESIDE}"))
     retired = temporary.with_name(temporary.name + ".old")
     try:
         yield temporary
@@ -73,6 +75,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, name: str = "*") -> None:
+    """Take away what writers of `name` that were killed left below a folder; only where nobody writes it now."""
+    for path in list(Path(folder).rglob(f".{name}{BESIDE}*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def to_plain(value: Any) -> Any:

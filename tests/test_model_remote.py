@@ -10,11 +10,12 @@ import warnings
 from pathlib import Path
 
 import pytest
-from project_copy import commit_all, git
+from project_copy import ROOT, commit_all, git
 from registered_models import VERTICAL, add_version
 
 from core.data.domain_folder import sha256_of
 from core.errors import BadInputError, CrossdomainError, MissingArtifactError, OfflineError, VerificationError
+from core.lifecycle import remote
 from core.lifecycle.dvc_command import without_secrets
 from core.lifecycle.registry import promote, track
 from core.lifecycle.remote import add_local_remote, has_remote, pull, push
@@ -31,8 +32,12 @@ def tracked(tmp_path_factory):
     root = tmp_path_factory.mktemp("tracked")
     git(root, "init", "-q")
     dvc(root, "init", "-q")
-    (root / ".gitignore").write_text("/data\n/models/*/*/\n/trained\n.crossdomain/\n")
-    for name, content in {"near/rows.parquet": os.urandom(3_000_000), "near/empty": b"", "far/ü b.csv": b"a\r\n1"}.items():
+    (root / ".gitignore").write_text((ROOT / ".gitignore").read_text() + "/trained\n")
+    for name, content in {
+        "near/rows.parquet": os.urandom(3_000_000),
+        "near/empty": b"",
+        "far/ü b.csv": b"a\r\n1",
+    }.items():
         (root / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "data" / name).write_bytes(content)
     dvc(root, "add", "-q", "data")
@@ -82,7 +87,10 @@ def closed_port():
 
 
 def dvc(root, *arguments):
-    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, check=True, capture_output=True)
+    environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=root, env=environment, check=True, capture_output=True
+    )
 
 
 def no_outside(monkeypatch):
@@ -144,13 +152,17 @@ def test_folder_remote_brings_data_and_model_to_another_clone(stored, tmp_path):
 def test_folder_remote_takes_a_second_time_and_absolute_targets(stored, tmp_path):
     push(stored, [stored / "data", stored / MODEL])
     before = everything(tmp_path / "disk")
+    push(stored, [DATA, MODEL.with_suffix("")])
     push(stored, BOTH)
     assert everything(tmp_path / "disk") == before
-    away = clone(stored, tmp_path / "away")
+    away, other = clone(stored, tmp_path / "away"), clone(stored, tmp_path / "other")
     pull(away, [away / "data"])
     pull(away, BOTH)
     pull(away, BOTH)
-    assert content(away) == content(stored)
+    pull(other, [Path("data/near/rows.parquet"), MODEL])  # of one target, DVC alone would leave all or a part out
+    assert set(content(other)) < set(content(stored)) and len(content(other)) == 5
+    pull(other, [DATA, MODEL.with_suffix("")])
+    assert content(away) == content(other) == content(stored)
 
 
 def test_s3_remote_brings_data_and_model_to_another_clone(project, tmp_path, s3_server):
@@ -188,22 +200,34 @@ def test_remote_that_is_not_running_fails_soon_and_changes_nothing(project, monk
         set_remote(project, f"http://ann:{SECRET}@127.0.0.1:{closed_port}/store")
     if action is pull:
         shutil.rmtree(project / "data")
+        shutil.rmtree(project / ".dvc" / "cache")
     before = everything(project)
     told = refusal(OfflineError, action, project, BOTH)
     assert "onnect" in told.message and str(closed_port) in told.message and "dvc" in told.repair
     assert everything(project) == before
 
 
-def test_remote_that_takes_calls_and_never_answers_fails_soon(project, monkeypatch):
-    pytest.importorskip("dvc_s3", reason="dvc-s3 is not installed (extra `s3`)")
-    no_outside(monkeypatch)
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_remote_that_takes_calls_and_never_answers_fails_soon(project, monkeypatch, scheme):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(50)
-        set_remote(project, "s3://store/folder", endpointurl=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        if scheme == "s3":
+            pytest.importorskip("dvc_s3", reason="dvc-s3 is not installed (extra `s3`)")
+            no_outside(monkeypatch)
+            set_remote(project, "s3://store/folder", endpointurl=address)
+        else:
+            set_remote(project, f"{address}/store")
         before = everything(project)
-        assert "imeout" in refusal(OfflineError, push, project, BOTH).message
+        assert "time" in refusal(OfflineError, push, project, BOTH).message
     assert everything(project) == before
+
+
+def test_remote_that_does_not_end_its_answer_is_stopped(project, monkeypatch):
+    monkeypatch.setattr(remote, "REACH_SECONDS", 0.2)
+    set_remote(project, "http://127.0.0.1:9/store")
+    assert "timed out after" in refusal(OfflineError, pull, project, BOTH).message
 
 
 @pytest.mark.parametrize("action", [push, pull])
@@ -261,6 +285,23 @@ def test_pull_from_a_damaged_folder_brings_nothing_wrong(stored, tmp_path):
     assert content(away) == content(stored)
 
 
+def test_pull_from_a_folder_that_lost_a_file_tells_how_to_send_it_again(stored, tmp_path):
+    push(stored, BOTH)
+    lost = next(path for path in files_of(tmp_path / "disk") if path.stat().st_size > 1_000_000)
+    lost.unlink()
+    away = clone(stored, tmp_path / "away")
+    told = refusal(MissingArtifactError, pull, away, [DATA])
+    assert lost.name in told.message.replace("/", "") and "REST.dir" in told.repair and not (away / "data").exists()
+    push(stored, [DATA])
+    assert not lost.exists()  # DVC takes the list of a folder for the whole of it
+    for path in files_of(tmp_path / "disk"):
+        if path.suffix == ".dir":
+            path.unlink()
+    push(stored, BOTH)
+    pull(away, BOTH)
+    assert content(away) == content(stored)
+
+
 def test_push_that_takes_too_long_is_stopped_and_can_go_on(stored, tmp_path):
     told = refusal(CrossdomainError, push, stored, BOTH, timeout_seconds=0.05)
     assert "was stopped after 0 s" in told.message and "dvc push data.dvc models/" in told.repair
@@ -306,9 +347,10 @@ def test_add_local_remote_refuses_a_folder_that_would_not_keep_it(project, tmp_p
         assert "inside the project" in refusal(BadInputError, add_local_remote, project, folder).message
     assert "is a file" in refusal(BadInputError, add_local_remote, project, tmp_path / "file").message
     refusal(CrossdomainError, add_local_remote, project, tmp_path / "file" / "below")
-    assert everything(project) == before
-    (tmp_path / "bare").mkdir()
-    assert "DVC" in refusal(CrossdomainError, add_local_remote, tmp_path / "bare", tmp_path / "disk").message
+    inner = project / "far"
+    inner.mkdir()
+    assert "not under DVC" in refusal(CrossdomainError, add_local_remote, inner, tmp_path / "disk").message
+    assert everything(project) == before and not (tmp_path / "disk").exists()
 
 
 def test_registry_still_refuses_a_model_that_came_damaged(stored, tmp_path):

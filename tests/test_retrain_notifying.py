@@ -94,6 +94,11 @@ def test_message_holds_what_a_person_and_a_program_need():
     assert json.loads(json.dumps(told)) == told
 
 
+def test_message_says_nothing_twice():
+    told = message_of(journal_of("kept", shift=0.0, seed=2), report="")
+    assert told["reasons"] == ["The monitor asks for nothing. No test alarms."]
+
+
 def test_message_of_a_run_without_an_end_is_a_failure_with_its_error():
     journal = {**journal_of("kept", until="watch"), "outcome": None, "ended_at": None, "error": "The disk is full."}
     told = message_of(journal, report="")

@@ -11,6 +11,7 @@ import streamlit as st
 
 from apps.charts import COLOURS
 from apps.page import Page
+from apps.retrain_view import show_retraining
 from apps.stores import open_page_store
 from apps.tables import show_rows
 from core.data.spreadsheet import harmless_csv
@@ -21,7 +22,7 @@ MAX_AUDIT_ROWS = 1_000
 
 
 def show(page: Page) -> None:
-    """Figure, table, comparison, drift, audit."""
+    """Figure, table, comparison, what retraining did, drift, audit."""
     st.title(page.text("title"))
     st.caption(page.text("lead"))
     runs = _runs(page)
@@ -32,6 +33,7 @@ def show(page: Page) -> None:
         _show_comparison(page, runs)
     else:
         st.write(page.text("one_run"))
+    show_retraining(page)
     _show_drift(page)
     if page.may("read_audit"):
         _show_audit(page)

@@ -13,6 +13,7 @@ from apps.page_head import is_synthetic
 from core.errors import BadInputError, CrossdomainError, MissingArtifactError
 from core.evaluation.ledger import champion_verdict
 from core.evaluation.metrics import METRICS
+from core.lifecycle.served_model import served_model
 from core.vertical import vertical_names
 
 RELEASE_COLOURS = {"ship": "green", "hold": "orange", "refuse": "red"}
@@ -88,7 +89,11 @@ def _show_headline(page: Page, card: Card) -> None:
         delta_arrow="off",
         help=page.text("common.interval"),
     )
-    lines = [f"**{page.text('champion')}**: {card.train['transfer']} · {card.train['learner']}"]
+    version = served_model(page.root, page.vertical_name).version
+    told = f" · {version}" if version else ""
+    lines = [f"**{page.text('champion')}**: {card.train['transfer']} · {card.train['learner']}{told}"]
+    if other := page.run.other_champion:
+        lines.append(f":orange-badge[{page.text('other_serves', version=other)}]")
     if page.run.has_model:
         time = datetime.fromtimestamp((page.run.model_folder / "manifest.json").stat().st_mtime, tz=UTC)
         lines.append(f"**{page.text('trained')}**: {time:%Y-%m-%d}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.artifacts import read_json, replacing_folder, write_json, write_table
+from core.artifacts import read_json, remove_leftovers, replacing_folder, write_json, write_table
 from core.data.domain import DomainSpec, write_domain_spec
 from core.errors import BadInputError
 
@@ -40,7 +40,7 @@ def batch_path(folder: Path, batch: str) -> Path:
 def batch_names(folder: Path) -> list[str]:
     """The batches in the order in which they came; those that nobody noted last, `initial` first and then by name."""
     known = [entry["name"] for entry in read_batches(folder)]
-    present = [path.stem for path in (Path(folder) / "rows").glob("*.parquet")]
+    present = [path.stem for path in (Path(folder) / "rows").glob("[!.]*.parquet")]
     present.sort(key=lambda name: (name != FIRST_BATCH, name))
     return [name for name in known if name in present] + [name for name in present if name not in known]
 
@@ -93,6 +93,8 @@ def add_batch(
 
     `write_more(folder)` writes what belongs to the rows besides, such as their pictures.
     """
+    for name in (f"{entry['name']}.parquet", f"{entry['name']}.csv", "batches.json"):
+        remove_leftovers(folder, name)
     if write_more is not None:
         write_more(folder)
     others = [known for known in read_batches(folder) if known["name"] != entry["name"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.artifacts import read_json, write_json
+from core.artifacts import read_json, remove_leftovers, write_json
 from core.data.domain_folder import batch_names, batch_path, check_name
 from core.errors import BadInputError, did_you_mean
 
@@ -36,7 +36,7 @@ def has_batch(folder: Path, batch: str) -> bool:
 
 def held_batches(folder: Path) -> list[HeldBatch]:
     """Every delivery that was ever set aside, by name; those with `accepted_by` are in use again."""
-    return [HeldBatch(**read_json(path)) for path in sorted((Path(folder) / HELD).glob("*.json"))]
+    return [HeldBatch(**read_json(path)) for path in sorted((Path(folder) / HELD).glob("[!.]*.json"))]
 
 
 def is_accepted(folder: Path, batch: str) -> bool:
@@ -66,6 +66,7 @@ def set_aside(folder: Path, batch: str, *, reason: str, at: str) -> HeldBatch:
             repair="Import good rows first, or delete the domain's folder.",
         )
     held = HeldBatch(batch, reason, at)
+    remove_leftovers(folder / HELD, f"{batch}.json")
     write_json(_record(folder, batch), asdict(held))  # first: a moved file without its reason would be a riddle
     place.replace(held_path(folder, batch))
     return held

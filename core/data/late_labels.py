@@ -84,7 +84,7 @@ def late_labels_without(folder: Path, left_out: Collection[str]) -> pd.DataFrame
 
 def late_batch_names(folder: Path) -> list[str]:
     """The batches in the order in which they were added; a file put there by hand comes last, by name."""
-    present = sorted(path.stem for path in (Path(folder) / FOLDER).glob("*.parquet"))
+    present = sorted(path.stem for path in (Path(folder) / FOLDER).glob("[!.]*.parquet"))
     known = _known_order(folder)
     return [name for name in known if name in present] + [name for name in present if name not in known]
 

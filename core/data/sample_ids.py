@@ -31,7 +31,7 @@ def domain_label_texts(folder: Path, spec: DomainSpec) -> pd.Series:
     """sample id -> the label's text as the rows came with it, missing where they have none; no other column is read."""
     wanted = [column.name for use in ("key", "label") for column in spec.with_use(use)]
     parts = []
-    for path in sorted((Path(folder) / "rows").glob("*.parquet")):
+    for path in sorted((Path(folder) / "rows").glob("[!.]*.parquet")):
         present = [name for name in wanted if name in pq.read_schema(path).names]
         raw = pq.read_table(path, columns=present).to_pandas()
         raw = raw.reindex(range(pq.read_metadata(path).num_rows))

@@ -115,7 +115,7 @@ def _archived(domain_folder: Path, domain: str, wanted: Mapping[str, Any]) -> It
         BadInputError: one is missing.
     """
     found = 0
-    for path in sorted((domain_folder / "images").glob("*.parquet")):
+    for path in sorted((domain_folder / "images").glob("[!.]*.parquet")):
         for archived in iterate_archive(path, wanted.keys()):
             found += 1
             yield archived.file, archived.raw

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.lifecycle.process import with_parent_death
+
 SECRET_VARIABLE = re.compile(r"(?i)(KEY|SECRET|TOKEN|PASSWORD|CONNECTION_STRING)(_ID)?$")
 USER_IN_ADDRESS = re.compile(r"://[^/\s'\"]+@")
 SECRET_IN_ADDRESS = re.compile(r"(?i)\b((?:x-amz-)?(?:signature|credential|security-token)|sig|token)=[^&\s'\"]+")
@@ -31,17 +33,19 @@ class DvcDone:
         return self.told[-NUM_KEPT_CHARACTERS:].rstrip(" .")
 
 
-def run_dvc(
-    root: Path, *arguments: str, timeout_seconds: float | None = None, secrets: Iterable[str] = ()
-) -> DvcDone:
-    """`python -m dvc` in the project's folder; it asks nothing.
+def run_dvc(root: Path, *arguments: str, timeout_seconds: float | None = None, secrets: Iterable[str] = ()) -> DvcDone:
+    """DVC in the project's folder; it asks nothing, and ends with this process.
 
     secrets: values that may not be told, besides those that the environment and addresses hold.
 
     Raises:
         subprocess.TimeoutExpired: it was stopped after `timeout_seconds`.
     """
-    return run_python(root, "-m", "dvc", *arguments, timeout_seconds=timeout_seconds, secrets=secrets)
+    return run_python(
+        root,
+        "-m", "core.lifecycle.killable_dvc", *arguments,
+        timeout_seconds=timeout_seconds, secrets=secrets, variables=with_parent_death({}),
+    )  # fmt: skip
 
 
 def run_python(

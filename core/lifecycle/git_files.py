@@ -47,31 +47,37 @@ def commit_paths(root: Path, paths: list[str], subject: str) -> str | None:
     """Commit these paths alone, others stay as they are staged; the new commit's id, None where nothing had changed.
 
     Raises:
-        CrossdomainError: git refuses (no name and e-mail set, a merge going on).
+        CrossdomainError: git refuses (no name and e-mail set, a merge going on, another git's lock).
     """
     present = [path for path in paths if (root / path).exists()]
-    if not present or _git(root, "add", "--", *present) is None or not changed_paths(root, *present):
+    if not present or not changed_paths(root, *present):
         return None
-    if _git(root, "commit", "--quiet", "--only", "--message", subject, "--", *present) is None:
+    is_added = _git(root, "add", "--", *present) is not None
+    if not is_added or _git(root, "commit", "--quiet", "--only", "--message", subject, "--", *present) is None:
         raise CrossdomainError(
             "git does not take the commit of the run.",
-            repair=f'Set user.name and user.email, then: git commit -m "{subject}" -- {" ".join(present)}',
+            repair="Set user.name and user.email, and remove .git/index.lock where no git runs; then:"
+            f' git add -- {" ".join(present)} && git commit -m "{subject}" -- {" ".join(present)}',
         )
     return head_commit(root)
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """The output of a git command, or None where it fails or there is no git."""
-    command = ["git", "--no-pager", "-c", "core.quotepath=off", *arguments]
+    """The output of a git command, or None where it fails or there is no git.
+
+    A git that is killed leaves its lock, and every later one fails. So none is taken for a mere question, and a kill or
+    an interrupt of this process's group does not reach it: it ends by itself at once, or is asked to after a time.
+    """
+    command = ["git", "--no-pager", "--no-optional-locks", "-c", "core.quotepath=off", *arguments]
+    pipe, none = subprocess.PIPE, subprocess.DEVNULL
     try:
-        done = subprocess.run(
-            command,
-            cwd=root,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        process = subprocess.Popen(command, cwd=root, stdin=none, stdout=pipe, stderr=none, start_new_session=True)
+    except OSError:
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    with process:
+        try:
+            told, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # it takes its lock away
+            return None
+    return told.decode("utf-8", "replace") if process.returncode == 0 else None

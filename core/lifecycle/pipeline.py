@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from core.errors import CrossdomainError
-from core.lifecycle.process import die_with_parent, with_parent_death
+from core.lifecycle.process import with_parent_death
 from core.stages import STAGES
 
 NOT_SHOWN = re.compile(
@@ -37,7 +37,8 @@ def reproduce(
         raise CrossdomainError(
             "DVC needs the project in a git repository.", repair="Run `git init` here, or clone it with git."
         )
-    command = [sys.executable, "-m", "dvc", "repro", f"{to}@{vertical}"] + (["--force"] if force else [])
+    command = [sys.executable, "-m", "core.lifecycle.killable_dvc", "repro", f"{to}@{vertical}"]
+    command += ["--force"] if force else []
     # Stages call `python`: it must be this environment's even where that was not activated.
     path = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
     environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1"}
@@ -50,7 +51,6 @@ def reproduce(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=die_with_parent,
     ) as process:
         num_run = _show_progress(process.stdout or (), started, report)
     total = time.perf_counter() - started

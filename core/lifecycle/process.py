@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
-VARIABLE = "CROSSDOMAIN_PARENT_DEATH"  # children of children (DVC starts the stages) ask for the same
+VARIABLE = "CROSSDOMAIN_PARENT_DEATH"  # the parent's number; children of children (DVC starts the stages) ask as well
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -20,13 +20,27 @@ def die_with_parent() -> None:
 
 
 def with_parent_death(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment by which `die_if_asked` of a child's children does the same."""
-    return {**environment, VARIABLE: "1"}
+    """The environment by which a child that calls `die_if_asked`, and its children that do, end with this process."""
+    return {**environment, VARIABLE: str(os.getpid())}
 
 
 def die_if_asked() -> None:
     """`die_with_parent` where the environment says so; one whose parent went before is killed at once."""
-    if os.environ.get(VARIABLE) == "1":
-        die_with_parent()
-        if os.getppid() == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
+    asked = os.environ.get(VARIABLE, "")
+    if not asked or not sys.platform.startswith("linux"):
+        return
+    die_with_parent()
+    if not _is_running(int(asked)):
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.environ[VARIABLE] = str(os.getpid())
+
+
+def _is_running(pid: int) -> bool:
+    """Linux alone: elsewhere signal 0 is no question."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

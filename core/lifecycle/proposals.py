@@ -10,6 +10,7 @@ from core.errors import BadInputError, MissingArtifactError
 from core.lifecycle.plain_changes import Change, changes_between
 from core.lifecycle.proposal_records import ADOPTED, DECLINED, Proposal, insert_decision
 from core.lifecycle.registry.model_files import MANIFEST_FILE, folder_digest
+from core.lifecycle.served_model import served_model
 from core.lifecycle.store import Store
 from core.params import load_params, read_params_file, set_params
 
@@ -27,15 +28,15 @@ class Adoption:
 
 
 def model_digest(root: Path, vertical: str) -> str:
-    """SHA-256 of the saved model's list of files and their checksums: equal for equal models.
+    """SHA-256 of the serving model's list of files and their checksums: equal for equal models.
 
     Raises:
         MissingArtifactError: there is no model.
     """
-    path = Path(root) / "artifacts" / vertical / "train" / "model" / MANIFEST_FILE
-    if not path.exists():
+    folder = served_model(root, vertical).folder
+    if not (folder / MANIFEST_FILE).exists():
         raise MissingArtifactError(f"{vertical} has no model yet.", repair=f"Run `dvc repro train@{vertical}` first.")
-    return folder_digest(path.parent)
+    return folder_digest(folder)
 
 
 def find_proposal(store: Store, vertical: str, proposal_id: int) -> Proposal:

@@ -12,58 +12,27 @@ from typing import Any
 from core.errors import BadInputError, CrossdomainError, MissingArtifactError, OfflineError
 from core.lifecycle import remote_probe
 from core.lifecycle.dvc_command import run_dvc, run_python, without_secrets
+from core.lifecycle.remote_causes import NOT_KEPT, cause_of
 
 LOCAL_REMOTE = "crossdomain"
 REACH_SECONDS = 40.0  # to be told that the remote answers
 TRANSFER_SECONDS = 6 * 3600.0  # to send or fetch everything
 ADDRESS = re.compile(r"\w+://")
-SECRET_SETTING = re.compile(r"key_id|access_key|account_key|customer_key|key_secret|secret|token|pass|auth_header|string")
-NOT_KEPT = "do not exist neither locally nor on remote"  # a warning of DVC, which then says that all is well
-
-# DVC's words, the error that they are and what helps; {targets} as the command names them, {action} push or pull.
-CAUSES: tuple[tuple[str, type[CrossdomainError], str], ...] = (
-    (
-        r"unsaved files without confirmation|Use `--force`",
-        CrossdomainError,
-        "What was changed here is kept: move it away, or replace it: `dvc pull --force {targets}`.",
-    ),
-    (
-        NOT_KEPT + "|Checkout failed|failed to load directory",
-        MissingArtifactError,
-        "Send it from the machine that has it, `dvc push {targets}`, then run `dvc pull {targets}` here.",
-    ),
-    (
-        r"[Uu]nable to acquire.*lock|is busy, it is being blocked",
-        CrossdomainError,
-        "Wait until the other DVC command is done, then run `dvc {action} {targets}`.",
-    ),
-    (
-        r"missing dependencies|requires.*to be installed|No module named",
-        CrossdomainError,
-        "For S3: pip install 'crossdomain[s3]'; for another kind of remote, what DVC names.",
-    ),
-    (
-        r"(?i)credential|access ?key|signature|forbidden|access denied|unauthorized|\b40[13]\b",
-        CrossdomainError,
-        "Give DVC the credentials in .dvc/config.local (`dvc remote modify --local`) or in the environment.",
-    ),
-    (
-        r"(?i)could not connect|cannot connect|connect(ion)? |time(d )?-?out|resolve|not known|unreachable|refused",
-        OfflineError,
-        "Start the remote or the network, or mend its address (`dvc remote list`), then run `dvc {action} {targets}`.",
-    ),
+SECRET_SETTING = re.compile(
+    r"key_id|access_key|account_key|customer_key|key_secret|secret|token|pass|auth_header|string"
 )
 
 
 @dataclass(frozen=True)
 class Remote:
-    """The default remote. folder: None where it is no folder of this machine."""
+    """The default remote and its settings, as DVC reads them."""
 
     name: str
     settings: Mapping[str, Any]
 
     @property
     def folder(self) -> Path | None:
+        """None where it is no folder of this machine."""
         return None if ADDRESS.match(self.settings["url"]) else Path(self.settings["url"])
 
     @property
@@ -97,6 +66,8 @@ def add_local_remote(root: Path, folder: Path) -> None:
         CrossdomainError: the project has another default remote or no DVC, or the folder cannot be created.
     """
     root = Path(root).resolve()
+    if not (root / ".dvc").is_dir():  # DVC itself would take the project around this folder
+        raise CrossdomainError(f"{root} is not under DVC.", repair="Run `dvc init` there first.")
     folder = (root / Path(folder).expanduser()).resolve()
     if folder == root or root in folder.parents:
         raise BadInputError(
@@ -170,6 +141,17 @@ def _transfer(action: str, root: Path, targets: Sequence[Path], timeout_seconds:
             repair="Set one up: `dvc remote add --default NAME ADDRESS`, a folder or s3://BUCKET/FOLDER.",
         )
     _require_answer(action, root, remote, names)
+    for group in _of_one_kind(names):
+        _run(action, root, remote, group, timeout_seconds)
+
+
+def _of_one_kind(names: list[str]) -> list[list[str]]:
+    """`.dvc` files, then paths: of both in one command DVC leaves some out without a word (its issue 11075)."""
+    groups = [[name for name in names if name.endswith(".dvc") is is_file] for is_file in (True, False)]
+    return [group for group in groups if group]
+
+
+def _run(action: str, root: Path, remote: Remote, names: list[str], timeout_seconds: float) -> None:
     try:
         done = run_dvc(root, action, "--", *names, timeout_seconds=timeout_seconds, secrets=remote.secrets)
     except subprocess.TimeoutExpired:
@@ -208,15 +190,10 @@ def _require_answer(action: str, root: Path, remote: Remote, names: list[str]) -
 
 def _error(action: str, remote: Remote, names: list[str], told: str) -> CrossdomainError:
     """DVC's words as the error that they are."""
-    for pattern, kind, repair in CAUSES:
-        if re.search(pattern, told):
-            break
-    else:
-        kind, repair = CrossdomainError, "Mend this, then run `dvc {action} {targets}`."
-    shown = " ".join(names)
+    kind, repair = cause_of(told)
     return kind(
         f"DVC cannot {action} {', '.join(names)} with the remote {remote.shown}: {told}.",
-        repair=repair.format(action=action, targets=shown),
+        repair=repair.format(action=action, targets=" ".join(names)),
     )
 
 
@@ -236,8 +213,9 @@ def _default_remote(root: Path) -> Remote | None:
 
 
 def _shown(root: Path, target: Path) -> str:
-    """A target as a command at the project's top would name it."""
+    """A target as a command at the project's top would name it; the `.dvc` file of a folder where there is one."""
     path = root.absolute() / target
     if ".." in path.parts or not path.is_relative_to(root.absolute()):
         raise BadInputError(f"{target} is not below the project {root}.", repair="Name a path inside it.")
-    return path.relative_to(root.absolute()).as_posix()
+    tracked = path.with_name(f"{path.name}.dvc")
+    return (tracked if tracked.is_file() else path).relative_to(root.absolute()).as_posix()

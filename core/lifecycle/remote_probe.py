@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 SECONDS_TO_ANSWER = 4  # each time it is asked
-WITH_TIMEOUTS = ("s3", "http", "https")  # the schemes whose remotes have these two settings in DVC
 
 
 def ask_remote(root: Path) -> None:
@@ -24,11 +23,24 @@ def ask_remote(root: Path) -> None:
     config = Config(str(Path(root) / ".dvc"))
     name = config["core"]["remote"]
     settings = config["remote"][name]
-    if settings["url"].partition("://")[0] in WITH_TIMEOUTS:
+    scheme = settings["url"].partition("://")[0]
+    if scheme in ("http", "https"):
+        return _ask_web(settings["url"])
+    if scheme == "s3":
         settings.setdefault("connect_timeout", SECONDS_TO_ANSWER)
         settings.setdefault("read_timeout", SECONDS_TO_ANSWER)
     file_system, options, path = get_cloud_fs(config, name=name)
     file_system(**options).exists(path)
+
+
+def _ask_web(address: str) -> None:
+    """Any answer counts, a refusal too: DVC's own question takes no answer for "there is nothing"."""
+    import requests
+
+    try:
+        requests.head(address, timeout=SECONDS_TO_ANSWER)
+    except requests.exceptions.SSLError:
+        return  # there is somebody; DVC has settings of its own for certificates
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.artifacts import read_json, write_json
+from core.artifacts import read_json, remove_leftovers, write_json
 from core.data.domain_folder import check_name
 from core.errors import CrossdomainError
 
@@ -48,6 +48,7 @@ def exclusive(root: Path, name: str, *, wait_seconds: float = 0.0) -> Iterator[N
             repair=f"Make {folder} writable for everybody who works on this project.",
         ) from None
     try:
+        remove_leftovers(folder, holder.name)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(holder, {"pid": os.getpid(), "started_at": started_at, "command": shlex.join(sys.argv)})
         yield

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from core.artifacts import Artifacts
+from core.artifacts import Artifacts, remove_leftovers
 from core.errors import CrossdomainError
 from core.lifecycle.process import die_if_asked
 from core.params import load_params
@@ -27,6 +27,7 @@ def run_stage(stage: str, vertical_name: str, *, root: Path) -> None:
     artifacts = Artifacts(root / "artifacts", vertical_name)
     function = getattr(importlib.import_module(f"core.stages.{stage}"), stage)
     started = time.perf_counter()
+    remove_leftovers(artifacts.path(stage))  # DVC lets one in
     if stage == "prepare":
         function(vertical, params, artifacts, seed=params.prepare.seed, data_folder=root / "data")
     else:

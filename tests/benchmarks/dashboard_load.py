@@ -32,11 +32,20 @@ sys.path.insert(0, str(ROOT / "tests"))
 from running_dashboard import running_dashboard  # noqa: E402
 
 PAGES = ("Transfer", "Cases", "Decide", "Trust", "History", "Overview")
-RUNNING = "[data-testid=stApp][data-test-script-state=running]"
 DONE = "[data-testid=stApp][data-test-script-state=notRunning]"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 ERROR = "[data-testid=stAlertContentError], [data-testid=stException]"
-WAIT_MS, RUN_BEGINS_MS, CLOSE_SECONDS = 120_000, 1_000, 30.0
+WAIT_MS, CLOSE_SECONDS = 120_000, 30.0
+# Counts the runs of a page that have ended, however short they were.
+COUNT_RUNS = """() => {
+    const app = document.querySelector('[data-testid=stApp]'), state = () => app.dataset.testScriptState;
+    window.endedRuns = 0;
+    let was = state();
+    new MutationObserver(() => {
+        if (was !== 'notRunning' && state() === 'notRunning') window.endedRuns += 1;
+        was = state();
+    }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
+}"""
 
 
 class StuckError(Exception):
@@ -76,6 +85,7 @@ class Analyst:
         try:
             await self.page.goto(f"{address}/?vertical=credit_risk&lang=en")
             await finished(self.page)
+            await self.page.evaluate(COUNT_RUNS)
             for turn in range(rounds):
                 name = PAGES[(self.number + turn) % len(PAGES)]
                 for step, heading, seconds in (
@@ -122,12 +132,10 @@ async def timed(page, action: Awaitable[None], *, heading: str) -> float:
     Raises:
         StuckError: the page shows an error.
     """
-    from playwright.async_api import TimeoutError as NotSeenError
-
+    before = await page.evaluate("window.endedRuns")
     started = time.perf_counter()
     await action
-    with contextlib.suppress(NotSeenError):  # a run so short that it was over before anybody looked
-        await page.wait_for_selector(RUNNING, timeout=RUN_BEGINS_MS)
+    await page.wait_for_function("before => window.endedRuns > before", arg=before, timeout=WAIT_MS)
     error = page.locator(ERROR)
     await page.get_by_role("heading", name=heading, exact=True).or_(error).first.wait_for(timeout=WAIT_MS)
     await finished(page)

@@ -81,7 +81,11 @@ def reasons_of(journal: Mapping[str, Any]) -> list[str]:
         *((watched.get("recommendation") or {}).get("reasons") or ()),
         *(watched.get("batch_problems") or ()),
     ]
-    return list(dict.fromkeys(str(reason) for reason in reasons if reason))
+    told: list[str] = []
+    for reason in (str(reason) for reason in reasons if reason):
+        if not any(reason in earlier for earlier in told):  # a decision quotes what it was made on
+            told.append(reason)
+    return told
 
 
 def monitor_report(journal: Mapping[str, Any]) -> Mapping[str, Any] | None:

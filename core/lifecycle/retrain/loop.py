@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.artifacts import Artifacts, read_json
+from core.artifacts import Artifacts, read_json, remove_leftovers
 from core.data.held_batches import has_batch, held_path, set_aside
 from core.errors import BadInputError, CrossdomainError
 from core.learners.scoring_model import ScoringModel
@@ -21,6 +21,7 @@ from core.lifecycle.registry.records import utc_now
 from core.lifecycle.retrain.batch_source import BatchSource
 from core.lifecycle.retrain.deciding import changed_code, commit_run, decide, push_version, register_challenger
 from core.lifecycle.retrain.journal import HELD, KEPT, Journal, begin_run, read_journals, unfinished_run
+from core.lifecycle.retrain.journal_facts import STEPS
 from core.lifecycle.retrain.judging import judge
 from core.lifecycle.retrain.notifying import message_of, notify
 from core.lifecycle.retrain.prepared_rows import TargetRows, open_target_rows
@@ -34,7 +35,6 @@ from core.lifecycle.run_lock import exclusive
 from core.params import VerticalParams, load_params
 from core.vertical import Vertical, load_vertical
 
-STEPS = ("take_in", "prepare", "watch", "train", "judge", "register", "push", "decide", "set_aside", "commit", "tell")
 EXIT_CODES = {"promoted": 0, "kept": 0, "refused": 20, "held": 21}
 
 
@@ -103,6 +103,7 @@ class Run:
 
     def go(self) -> None:
         """All steps, from the first that is not done."""
+        remove_leftovers(self.own_folder)
         data = self.root / "data"
         target = self.params.prepare.target_domain
         taken = self.step("take_in", lambda: take_in(data, self.vertical, target, self.source))
@@ -220,13 +221,25 @@ class Run:
         write_report(self.own_folder, values, earlier, vertical_title=self.vertical.title, metric=metric)
         page = (self.own_folder / "report.html").relative_to(self.root).as_posix()
         if self.retrain.prometheus_file:
-            write_prometheus(self.root / self.retrain.prometheus_file, {self.name: values})
+            journals = {**self.last_runs(), self.name: values}
+            write_prometheus(self.root / self.retrain.prometheus_file, journals)
         return {"report": page, "sent": notify(self.retrain.notify, message_of(values, report=page))}
+
+    def last_runs(self) -> dict[str, dict[str, Any]]:
+        """vertical -> journal of its last ended run: a metrics file that several share keeps the others' figures."""
+        told = {}
+        for folder in sorted((self.root / "registry").glob("*/retrains")):
+            ended = [one.values for one in read_journals(self.root, folder.parent.name) if one.outcome is not None]
+            if ended:
+                told[folder.parent.name] = ended[-1]
+        return told
 
     def tell_failure(self, error: CrossdomainError) -> None:
         """A run that stopped is told as well; it will go on where it is."""
-        message = message_of({**self.journal.values, "outcome": "failed"}, report="")
-        notify(self.retrain.notify, {**message, "error": str(error)})
+        notify(
+            self.retrain.notify,
+            message_of({**self.journal.values, "outcome": "failed", "error": str(error)}, report=""),
+        )
 
     def champion(self) -> ScoringModel | None:
         """The model in use; None before the first promotion."""

@@ -1,4 +1,4 @@
-"""R2: a line of monocrystalline cells that turns to polycrystalline ones in ten deliveries, labels two deliveries late."""
+"""R2: a line of monocrystalline cells turns to polycrystalline ones in ten deliveries, labels two deliveries late."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ SECTION: dict[str, Any] = {
 CAREFUL = (
     "Cells of a delivery are those of consecutive module blocks in the order of the package's numbering. A delivery "
     "that the monitor sets aside is looked at and taken back; what a gate holds for a person is not promoted. A whole "
-    "block is one piece of evidence, so a hold-out of two deliveries has few: the gates ask for 4 blocks of each class, "
-    "not for 10."
+    "block is one piece of evidence, so a hold-out of two deliveries has few: the gates ask for 4 blocks of each class, not "
+    "for 10."
 )
 
 
