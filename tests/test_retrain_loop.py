@@ -1,6 +1,5 @@
 """The retraining loop on a small lender: promoted, kept, held, refused; resumed after a stop; poison never shipped."""
 
-import hashlib
 import importlib
 import json
 import shutil
@@ -8,9 +7,19 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from monthly_lender import DOMAIN, PARAMS, VERTICAL, first_deliveries, month_rows, write_month
-from project_copy import commit_all, git
-from ruamel.yaml import YAML
+from loop_lender import (
+    DOMAIN,
+    VERTICAL,
+    auc_on,
+    bytes_of,
+    champion_state,
+    make_lender,
+    month_rows,
+    run_stages,
+    without_dvc,
+    write_month,
+)
+from project_copy import git
 from typer.testing import CliRunner
 
 from core.artifacts import Artifacts
@@ -26,44 +35,16 @@ from core.params import load_params, set_params
 from core.stages import STAGES
 from core.vertical import load_vertical
 
-NUM_FIRST_MONTHS = 8
-
-
-def run_stages(vertical, root, *, to="report", **_):
-    """The pipeline without DVC, up to a stage."""
-    chosen, params = load_vertical(vertical), load_params(root / "params.yaml", vertical)
-    artifacts = Artifacts(root / "artifacts", vertical)
-    for stage in STAGES[: STAGES.index(to) + 1]:
-        more = {"data_folder": root / "data"} if stage == "prepare" else {}
-        getattr(importlib.import_module(f"core.stages.{stage}"), stage)(chosen, params, artifacts, seed=0, **more)
-
 
 @pytest.fixture(autouse=True)
 def no_dvc(monkeypatch):
-    for module in (loop, training):
-        monkeypatch.setattr(module, "reproduce", run_stages)
+    without_dvc(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def first_champion(tmp_path_factory):
     """A project whose first model was promoted; not to be changed."""
-    root = tmp_path_factory.mktemp("lender") / "project"
-    root.mkdir()
-    YAML().dump({VERTICAL: PARAMS}, root / "params.yaml")
-    (root / "dvc.yaml").write_text("stages: {}\n")
-    (root / "data.dvc").write_text("outs:\n- md5: 0123456789abcdef.dir\n  path: data\n")
-    (root / ".gitignore").write_text("/data\n/artifacts\n/models\n/registry\n.crossdomain/\n")
-    git(root, "init", "-q")
-    commit_all(root, "first months")
-    told = {"label": "outcome", "positive": ("bad",), "key": "loan_id", "time": "issued"}
-    for name, path in first_deliveries(root.parent, NUM_FIRST_MONTHS):
-        load_vertical(VERTICAL).import_domain(path, root / "data", DOMAIN, batch=name, **told)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (loop, training):
-            patch.setattr(module, "reproduce", run_stages)
-        journal = loop.retrain(root, VERTICAL, report=lambda _: None)
-    assert journal.outcome == "promoted", journal.values["steps"]["judge"]
-    return root
+    return make_lender(tmp_path_factory.mktemp("lender") / "project")
 
 
 @pytest.fixture
@@ -74,19 +55,6 @@ def lender(first_champion, tmp_path):
 def retrain(root, path=None, **more):
     source = None if path is None else BatchSource(path, path.stem, DOMAIN)
     return loop.retrain(root, VERTICAL, source=source, report=lambda _: None, **more)
-
-
-def bytes_of(folder):
-    """Every file's content, to compare folders by."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def champion_state(root):
-    return read_stages(root, VERTICAL).to_dict(), bytes_of(champion_folder(root, VERTICAL))
 
 
 def test_first_run_promotes_with_lineage_and_report(first_champion):
@@ -153,18 +121,6 @@ def test_partly_turned_labels_never_make_the_champion_worse_on_clean_months(lend
     for month in range(8, 12):
         retrain(lender, write_month(tmp_path, month, turn=share))
     assert auc_on(lender, clean, tmp_path) > before - 0.01
-
-
-def auc_on(root, rows, tmp_path):
-    from sklearn.metrics import roc_auc_score
-
-    from core.lifecycle.served_model import served_model
-
-    path, out = tmp_path / "clean.csv", tmp_path / "scores.csv"
-    rows.drop(columns="outcome").to_csv(path, index=False)
-    load_vertical(VERTICAL).predict(path, out, served_model(root, VERTICAL).folder, rows_per_chunk=9999, explain=False,
-                                    progress=lambda _: None)  # fmt: skip
-    return roc_auc_score(rows["outcome"] == "bad", pd.read_csv(out)["probability"])
 
 
 def test_worse_challenger_is_refused_and_stays_a_challenger(lender, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from core.artifacts import read_json, write_text
 from core.vertical import vertical_names
 
 Result = Mapping[str, Any]
+REPLAY_WAYS = {"never": "never retrain", "loop": "the loop", "always": "always retrain, unjudged"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,18 @@ def ledger_table(entries: Sequence[Result], baseline: str) -> str:
         [str(row["budget"]), row["method"], figure(row, "mean"), difference(row), row["verdict"]] for row in entries
     ]
     return markdown_table(["labels", "method", "AUC [95 %]", f"against {baseline}", "verdict"], rows)
+
+
+def replay_table(result: Result) -> str:
+    """Never retraining, the loop and always retraining on the same cases."""
+    rows = []
+    for way, title in REPLAY_WAYS.items():
+        told, gain = result["ways"][way], result["gain_of_the_loop_over"].get(way, {})
+        gains = [figure(gain[name], "value", sign=True) if gain else "–" for name in ("auc", "cost_per_case")]
+        figures = [figure(told[name], "value") for name in ("auc", "brier", "cost_per_case")]
+        rows.append([title, *figures, *gains])
+    head = ["way", "AUC [95 %]", "Brier score", "cost per case", "the loop gains AUC", "the loop saves a case"]
+    return markdown_table(head, rows)
 
 
 def results_of(root: Path, vertical: str) -> Iterator[tuple[ResultTable, Result]]:

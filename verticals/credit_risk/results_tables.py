@@ -1,11 +1,20 @@
-"""How the results of C1 to C4 are shown; see core/reporting/result_tables.py."""
+"""How the results of C1 to C4 and R1 are shown; see core/reporting/result_tables.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.reporting.result_tables import Result, ResultTable, difference, figure, ledger_table, markdown_table
+from core.reporting.result_tables import (
+    Result,
+    ResultTable,
+    difference,
+    figure,
+    ledger_table,
+    markdown_table,
+    replay_table,
+)
 
+C2_SHORT = ("xgboost_plain", "logistic_regression", "boosted_trees", "fused", "text_fusion")
 C1_SHORT = ("xgboost_plain", "logistic_regression", "scorecard", "boosted_trees", "blend")
 SHOWN = ("source_only", "target_only", "pooled", "continued_training", "stacked_score", "auto")
 
@@ -20,9 +29,13 @@ def c1_table(result: Result, methods: tuple[str, ...] = ()) -> str:
     return markdown_table(["method", "AUC [95 %]", f"against {result['baseline']}", "folds won of 10", "verdict"], rows)
 
 
-def c2_table(result: Result) -> str:
+def c2_table(result: Result, methods: tuple[str, ...] = ()) -> str:
     """Methods on LendingClub with texts."""
-    rows = [[row["method"], figure(row, "auc"), difference(row), row["verdict"]] for row in result["methods"]]
+    rows = [
+        [row["method"], figure(row, "auc"), difference(row), row["verdict"]]
+        for row in result["methods"]
+        if not methods or row["method"] in methods
+    ]
     return markdown_table(["method", "AUC 2012 [95 %]", f"against {result['baseline']}", "verdict"], rows)
 
 
@@ -44,7 +57,9 @@ TABLES: Mapping[str, ResultTable] = {
         short=lambda result: c1_table(result, C1_SHORT),
     ),
     "c2": ResultTable(
-        "C2. LendingClub with texts: fitted on loans issued before 2012, scored on 2012; intervals: DeLong", c2_table
+        "C2. LendingClub with texts: fitted on loans issued before 2012, scored on 2012; intervals: DeLong",
+        c2_table,
+        short=lambda result: c2_table(result, C2_SHORT),
     ),
     "c3": ResultTable(
         "C3. The same lender over time: source before 2012, n labels of early 2012, scored on late 2012",
@@ -52,4 +67,5 @@ TABLES: Mapping[str, ResultTable] = {
         is_in_readme=False,
     ),
     "c4": ResultTable("C4. Other lenders to German credit, few labels", c4_table, is_in_readme=False),
+    "r1": ResultTable("R1. LendingClub month by month, July 2010 to 2012, through the retraining loop", replay_table),
 }

@@ -1,12 +1,19 @@
-"""How the results of D1 to D4 are shown; see core/reporting/result_tables.py."""
+"""How the results of D1 to D4 and R2 are shown; see core/reporting/result_tables.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.reporting.result_tables import Result, ResultTable, difference, figure, ledger_table, markdown_table
+from core.reporting.result_tables import (
+    Result,
+    ResultTable,
+    difference,
+    figure,
+    ledger_table,
+    markdown_table,
+    replay_table,
+)
 
-D4_SHORT = ("memory_bank", "surface_cues", "image_probe", "image_probe_and_surface_cues")
 D2_SHORT = ("source_only", "target_only", "aligned", "anomaly_guided")
 
 
@@ -113,5 +120,9 @@ TABLES: Mapping[str, ResultTable] = {
         short=d2_short_table,
     ),
     "d3": ResultTable("D3. Few labels of D1's training part, five draws", d3_table, is_in_readme=False),
-    "d4": ResultTable("D4. Magnetic tiles, split by tile", d4_table, short=lambda result: d4_table(result, D4_SHORT)),
+    "d4": ResultTable("D4. Magnetic tiles, split by tile", d4_table, is_in_readme=False),
+    "r2": ResultTable(
+        "R2. A line of mono cells turns to poly, ten deliveries, labels two late, through the retraining loop",
+        replay_table,
+    ),
 }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.lifecycle.retrain.replay import Delivery, Replay, play
 from core.lifecycle.retrain.replay_result import draw, summarise
-from verticals.credit_risk.protocols.c2 import LINEAR, TEXT
+from verticals.credit_risk.protocols.c2 import LINEAR
 from verticals.credit_risk.protocols.opening import FOLDER, IMPORT_LENDINGCLUB, write_result
 
 DOMAIN, SOURCE = "lendingclub_text", "lendingclub_text"
@@ -33,10 +33,8 @@ SECTION: dict[str, Any] = {
     },
     "train": {
         "transfer": "target_only",
-        "learner": "text_fusion",
-        "learner_options": {
-            "text_fusion": {"table_learner": "logistic_regression", "table_options": LINEAR, "text": TEXT}
-        },
+        "learner": "logistic_regression",  # C2's best; the monitor reads the texts all the same
+        "learner_options": {"logistic_regression": LINEAR},
         "trackers": [],
     },
     "evaluate": {"num_bootstrap": 200, "confidence": 0.95, "slices": []},

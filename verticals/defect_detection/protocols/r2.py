@@ -57,8 +57,8 @@ SECTION: dict[str, Any] = {
 CAREFUL = (
     "Cells of a delivery are those of consecutive module blocks in the order of the package's numbering. A delivery "
     "that the monitor sets aside is looked at and taken back; what a gate holds for a person is not promoted. A whole "
-    "block is one piece of evidence, so a hold-out of two deliveries has few: the gates ask for 4 blocks of each class, not "
-    "for 10."
+    "block is one piece of evidence, so a hold-out of two deliveries has few: the gates ask for 4 blocks of each "
+    "class, not for 10."
 )
 
 
