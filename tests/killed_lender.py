@@ -38,7 +38,7 @@ NUM_FIRST_MONTHS = 6
 END_SECONDS = 1800.0
 BEGUN = re.compile(r"^\[\d+/11\] (\w+)$", re.MULTILINE)
 STAGE = re.compile(r"^\[\d+/6\] (\w+) \(at", re.MULTILINE)
-LEFT_OVER = re.compile(r"\..+\.part|\..+\.[a-z0-9_]{8}(\.\w+)*|.+\.tmp")
+LEFT_OVER = re.compile(r"\..+\.part(-.+)?|\..+\.[a-z0-9_]{8}|.+\.tmp")
 
 
 @dataclass

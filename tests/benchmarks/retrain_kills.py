@@ -118,7 +118,7 @@ class Campaign:
         return sum(kill.aim == "random" for kill in self.kills)
 
     def month(self, month: int, wanted: int) -> bool:
-        """One delivery: kills, at most until `wanted` random ones are done, its end and the twin's; whether it ended."""
+        """One delivery: kills, until `wanted` random ones are done, its end and the twin's; whether it ended."""
         delivery = write_delivery(self.folder, month)
         before = Before.of(self.lender)
         code = None
