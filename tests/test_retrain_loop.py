@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 from core.artifacts import Artifacts
 from core.cli import app
 from core.data.held_batches import held_batches
+from core.data.late_labels import add_late_labels
 from core.errors import BadInputError, CrossdomainError, VerificationError
 from core.lifecycle.registry import champion_folder, list_versions, read_stages
 from core.lifecycle.retrain import deciding, loop, training
@@ -330,3 +331,40 @@ def test_recalibrated_champion_differs_in_its_map_alone(lender, tmp_path):
 
 def test_data_version_is_that_of_data_dvc(lender):
     assert deciding.data_md5(lender) == "0123456789abcdef.dir"
+
+
+def test_drift_without_labels_is_held_until_they_come_and_then_learned(lender, tmp_path):
+    """Training again on the labels that the champion knows would change nothing; late labels are news."""
+    for month in range(8, 11):
+        path = tmp_path / f"month_{month:03d}.csv"
+        month_rows(month, shift=2.5).drop(columns="outcome").to_csv(path, index=False)
+        journal = retrain(lender, path)
+        assert journal.outcome == "held" and journal.result("train")["kind"] == "labels needed"
+        assert "label" in journal.result("decide")["reason"] and not journal.result("decide")["set_aside"]
+    rows = pd.concat([month_rows(month, shift=2.5) for month in range(8, 11)])
+    labels = pd.DataFrame({"sample_id": f"{DOMAIN}/" + rows["loan_id"], "label": rows["outcome"]})
+    add_late_labels(lender / f"data/{VERTICAL}/{DOMAIN}", labels, "late")
+    journal = retrain(lender)
+    assert journal.result("watch")["num_new_labels"] == 360 and journal.result("train")["kind"] == "pipeline"
+    assert journal.outcome == "promoted"
+    last = list_versions(lender, VERTICAL)[-1]
+    assert last.lineage.batches[DOMAIN][-1] == "month_010"
+
+
+@pytest.mark.parametrize(
+    ("action", "when", "labels", "unlabelled", "kind"),
+    [
+        (None, "drift", 0, False, "pipeline"),
+        ("no_action", "drift", 9, False, "none"),
+        ("no_action", "always", 9, False, "pipeline"),
+        ("recalibrate", "drift", 9, False, "recalibrated"),
+        ("retrain", "drift", 0, False, "labels needed"),
+        ("adapt", "drift", 0, False, "labels needed"),
+        ("adapt", "drift", 0, True, "pipeline"),
+        ("retrain", "drift", 9, False, "pipeline"),
+    ],
+)
+def test_what_is_trained_follows_the_monitor_and_the_labels(action, when, labels, unlabelled, kind):
+    params = training.RetrainParams(when=when)
+    told, reason = training.kind_of_training(action, params, num_new_labels=labels, learns_unlabelled=unlabelled)
+    assert told == kind and reason

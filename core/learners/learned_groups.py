@@ -1,4 +1,4 @@
-"""Which groups a model was made of, so that nobody later measures it on what it has seen."""
+"""Whose labels a model was made of, so that nobody later measures it on what it was told."""
 
 from __future__ import annotations
 

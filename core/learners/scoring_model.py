@@ -42,7 +42,7 @@ class ScoringModel:
     training rows' median or most frequent value, against which reasons are told. provenance: parameters, data
     hash, versions. conformal: when the model should abstain. kinds: which kind of positive, where labels tell.
     findings: what else is in the row, one probability each, where columns tell. gate: whether a picture is one that the
-    model can judge at all. learned: the groups of training and validation rows; None where it is not known.
+    model can judge at all. learned: groups whose labels trained, calibrated or set a threshold; None: not known.
     """
 
     learner: Learner

@@ -79,7 +79,8 @@ def train(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, s
             },
         },
     )
-    model = replace(model, learned=LearnedGroups.of(np.concatenate([samples.groups for samples in opened.values()])))
+    labelled = [samples.groups[samples.is_labelled] for samples in opened.values()]
+    model = replace(model, learned=LearnedGroups.of(np.concatenate(labelled)))
     model.save(artifacts.path("train", "model"))
     write_json(artifacts.path("train", "feature_ranges.json"), feature_ranges(opened["train"]))
     valid = _write_metrics(model, tuning, tuning_domain, opened, vertical, params, artifacts, fit_seconds)

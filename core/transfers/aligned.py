@@ -63,6 +63,7 @@ class AlignedTransfer(Transfer):
     """
 
     needs_target_labels = False
+    learns_unlabelled = True
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ class AnomalyGuidedTransfer(Transfer):
     """Learners with descriptors only. Fits a target most of whose rows are of the usual, negative kind."""
 
     needs_target_labels = False
+    learns_unlabelled = True
 
     def __init__(self, source_fits: SourceFits | None = None) -> None:
         self.source_fits = source_fits or SourceFits()

@@ -31,10 +31,14 @@ class TransferTask:
 
 
 class Transfer(ABC):
-    """One way to use the source. `needs_source` / `needs_target_labels` tell the ledger where it applies."""
+    """One way to use the source. `needs_source` / `needs_target_labels` tell the ledger where it applies.
+
+    learns_unlabelled: target rows without a label change what is fitted.
+    """
 
     needs_source: ClassVar[bool] = True
     needs_target_labels: ClassVar[bool] = True
+    learns_unlabelled: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, task: TransferTask) -> Learner:

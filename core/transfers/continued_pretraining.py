@@ -35,6 +35,7 @@ class ContinuedPretraining(Transfer):
     """
 
     needs_source = False
+    learns_unlabelled = True
 
     def __init__(self, options: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> None:
         """options: those of `PretrainingOptions`. folder: where encoders are kept, instead of the cache folder."""

@@ -36,6 +36,7 @@ class FixMatch(Transfer):
 
     needs_source = False
     needs_target_labels = False
+    learns_unlabelled = True
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         """options: those of `FixMatchOptions`."""

@@ -26,6 +26,7 @@ class ImportanceWeighting(Transfer):
     """
 
     needs_target_labels = False
+    learns_unlabelled = True
 
     def __init__(self, *, flattening: float = 0.5, max_ratio: float = 10.0) -> None:
         self.flattening = flattening

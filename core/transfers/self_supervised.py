@@ -40,6 +40,7 @@ class SelfSupervised(Transfer):
 
     needs_source = False
     needs_target_labels = False
+    learns_unlabelled = True
 
     def __init__(
         self,

@@ -22,8 +22,9 @@ RECORD_FORMAT = 1
 class RegistrationFacts:
     """What the one who registers a model knows of it.
 
-    data_md5: of data.dvc. batches: domain -> names of its batches in their order. params: the vertical's section of
-    params.yaml. code_commit, is_code_dirty: when it was trained; an empty commit is code that nobody can find again.
+    data_md5: of data.dvc. batches: domain -> names of its batches in their order, of the target those with labels.
+    params: the vertical's section of params.yaml. code_commit, is_code_dirty: when it was trained; an empty commit is
+    code that nobody can find again.
     metrics: name -> value, low, high, as in metrics.json.
     """
 

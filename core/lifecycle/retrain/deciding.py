@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from core.artifacts import Artifacts, read_json
 from core.data.domain_folder import batch_names
+from core.data.prepared import read_manifest
 from core.errors import CrossdomainError
 from core.lifecycle.git_files import changed_paths, commit_paths, head_commit
 from core.lifecycle.registry import RegistrationFacts, promote, read_stages, register, track
@@ -56,15 +57,17 @@ def register_challenger(
     if trained["kind"] == PIPELINE:
         told = read_json(artifacts.require("evaluate", "metrics.json"))
         metrics = {name: value for name, value in told.items() if isinstance(value, dict) and "value" in value}
-    domains = (params.prepare.target_domain, *params.prepare.source_domains)
+    target = params.prepare.target_domain
+    batches = {name: batch_names(root / "data" / vertical / name) for name in params.prepare.source_domains}
+    batches[target] = _labelled_batches(artifacts, batch_names(root / "data" / vertical / target), target)
     changed = changed_code(root)
     facts = RegistrationFacts(
         data_md5=data_md5(root),
-        batches={name: batch_names(root / "data" / vertical / name) for name in domains},
+        batches=batches,
         params=read_params_file(root / "params.yaml")[vertical],
         code_commit=head_commit(root),
         is_code_dirty=changed is None or bool(changed),
-        target_domain=params.prepare.target_domain,
+        target_domain=target,
         metrics=metrics,
         notes=f"{trained['kind']}, run {run}",
     )
@@ -72,6 +75,13 @@ def register_challenger(
     if (root / ".dvc").is_dir():
         track(root, vertical, version.version)
     return {"version": version.version, "model_digest": version.model_digest, "data_md5": facts.data_md5}
+
+
+def _labelled_batches(artifacts: Artifacts, names: Sequence[str], target: str) -> list[str]:
+    """The target's deliveries that had labels when it was trained: the others are news to it until theirs come."""
+    manifest = read_manifest(artifacts)
+    known = manifest.loc[(manifest["domain"] == target) & manifest["label"].notna(), "batch"]
+    return [name for name in names if name in set(known)]
 
 
 def push_version(root: Path, vertical: str, version: str, params: RetrainParams) -> dict[str, Any]:

@@ -29,7 +29,14 @@ from core.lifecycle.retrain.prometheus import write_prometheus
 from core.lifecycle.retrain.retrain_params import RetrainParams, retrain_params
 from core.lifecycle.retrain.retrain_report import write_report
 from core.lifecycle.retrain.taking_in import take_in
-from core.lifecycle.retrain.training import NONE, PIPELINE, kind_of_training, train_challenger
+from core.lifecycle.retrain.training import (
+    LABELS_NEEDED,
+    NONE,
+    PIPELINE,
+    kind_of_training,
+    learns_unlabelled,
+    train_challenger,
+)
 from core.lifecycle.retrain.watching import watch_target
 from core.lifecycle.run_lock import exclusive
 from core.params import VerticalParams, load_params
@@ -123,9 +130,10 @@ class Run:
     def train_and_decide(self, watched: dict[str, Any]) -> dict[str, Any]:
         """Steps 3 to 5 of a delivery that is believed."""
         trained = self.step("train", lambda: self.train(watched))
-        if trained["kind"] == NONE:
+        if trained["kind"] in (NONE, LABELS_NEEDED):
+            outcome = KEPT if trained["kind"] == NONE else HELD
             reasons = [trained["reason"], *watched["recommendation"]["reasons"]]
-            return self.step("decide", lambda: self.stay(KEPT, reasons, []))
+            return self.step("decide", lambda: self.stay(outcome, reasons, []))
         judgement = self.step("judge", lambda: self.judge(trained))
         registered = self.step(
             "register",
@@ -178,7 +186,12 @@ class Run:
     def train(self, watched: dict[str, Any]) -> dict[str, Any]:
         """The challenger, if one is asked for."""
         advice = watched["recommendation"]
-        kind, reason = kind_of_training(advice["action"] if advice else None, self.retrain)
+        kind, reason = kind_of_training(
+            advice["action"] if advice else None,
+            self.retrain,
+            num_new_labels=watched.get("num_new_labels", 0),
+            learns_unlabelled=learns_unlabelled(self.params),
+        )
         trained = train_challenger(
             kind,
             vertical=self.vertical,

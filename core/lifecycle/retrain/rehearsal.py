@@ -16,7 +16,7 @@ from core.lifecycle.retrain.journal import unfinished_run
 from core.lifecycle.retrain.prepared_rows import open_target_rows
 from core.lifecycle.retrain.retrain_params import retrain_params
 from core.lifecycle.retrain.taking_in import take_in
-from core.lifecycle.retrain.training import NONE, kind_of_training
+from core.lifecycle.retrain.training import NONE, kind_of_training, learns_unlabelled
 from core.lifecycle.retrain.watching import watch_target
 from core.params import load_params
 from core.stages.prepare import prepare
@@ -67,5 +67,10 @@ def rehearse(root: Path, vertical_name: str, source: BatchSource | None) -> list
     lines.append(f"watch: {advice.action}: {' '.join(advice.reasons)}")
     if watched.batch_problems:
         return [*lines, f"The delivery would be set aside, and {version.version} stay the champion."]
-    kind, reason = kind_of_training(advice.action, told)
+    kind, reason = kind_of_training(
+        advice.action,
+        told,
+        num_new_labels=watched.num_new_labels,
+        learns_unlabelled=learns_unlabelled(params),
+    )
     return [*lines, f"train: {'nothing' if kind == NONE else kind}. {reason}"]

@@ -32,7 +32,7 @@ from core.lifecycle.retrain.batch_source import BatchSource
 from core.lifecycle.retrain.journal import Journal, read_journals, unfinished_run
 from core.lifecycle.retrain.loop import retrain
 from core.lifecycle.retrain.prepared_rows import open_target_rows, probability_of
-from core.lifecycle.retrain.training import PIPELINE
+from core.lifecycle.retrain.training import PIPELINE, RECALIBRATED
 from core.params import load_params, read_params_file
 from core.stages.prepare import prepare
 from core.stages.train import train
@@ -40,6 +40,7 @@ from core.vertical import load_vertical
 
 LOOP, NEVER, ALWAYS = "loop", "never", "always"
 WAYS = (NEVER, LOOP, ALWAYS)
+TRAINED = (PIPELINE, RECALIBRATED)
 IDENTITY = ("-c", "user.name=replay", "-c", "user.email=replay@localhost")
 
 
@@ -162,7 +163,7 @@ def _month(plan: Replay, project: Path, delivery: Delivery) -> tuple[dict[str, A
         "action": advice.get("action"),
         "reasons": advice.get("reasons", []),
         "alarms": _alarms(journal),
-        "trained": (journal.result("train") or {}).get("kind", "none"),
+        "trained": trained if (trained := (journal.result("train") or {}).get("kind")) in TRAINED else "none",
         "failed_gates": [g["name"] for g in (journal.result("judge") or {}).get("gates", []) if not g["is_passed"]],
         "champion": stages.champion,
         "set_aside": aside,

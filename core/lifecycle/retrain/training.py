@@ -19,15 +19,23 @@ from core.lifecycle.retrain.prepared_rows import TargetRows, fit_to
 from core.lifecycle.retrain.retrain_params import RetrainParams
 from core.params import VerticalParams
 from core.stages.train import MIN_CALIBRATION_ROWS, calibrate
+from core.transfers import TRANSFERS
 from core.vertical import Vertical
 
-NONE, PIPELINE, RECALIBRATED = "none", "pipeline", "recalibrated"
+NONE, PIPELINE, RECALIBRATED, LABELS_NEEDED = "none", "pipeline", "recalibrated", "labels needed"
 
 
-def kind_of_training(action: str | None, params: RetrainParams) -> tuple[str, str]:
-    """(what is trained, why). action: of the monitor; None where there is no champion yet."""
+def kind_of_training(
+    action: str | None, params: RetrainParams, *, num_new_labels: int, learns_unlabelled: bool
+) -> tuple[str, str]:
+    """(what is trained, why). action: of the monitor; None where there is no champion yet.
+
+    LABELS_NEEDED: something should be done, and the same training on the same labels would do nothing.
+    """
     if action is None:
         return PIPELINE, "There is no champion yet."
+    if not num_new_labels and not learns_unlabelled and action != "no_action":
+        return LABELS_NEEDED, "No label has come since the champion, and the transfer learns nothing without."
     if params.when == "always" and action in ("no_action", "recalibrate"):
         return PIPELINE, "retrain.when is 'always'."
     if action == "no_action":
@@ -37,6 +45,12 @@ def kind_of_training(action: str | None, params: RetrainParams) -> tuple[str, st
     if action == "adapt":
         return PIPELINE, "The inputs drifted and labels are lacking: the transfer sees the new rows unlabelled."
     return PIPELINE, "The monitor asks for it."
+
+
+def learns_unlabelled(params: VerticalParams) -> bool:
+    """Whether rows without a label change what the transfer fits; of `auto`, whether a candidate's do."""
+    names = params.train.candidates if params.train.transfer == "auto" else (params.train.transfer,)
+    return any(TRANSFERS[name].learns_unlabelled for name in names if name in TRANSFERS)
 
 
 def train_challenger(

@@ -14,8 +14,8 @@ from verticals.credit_risk.protocols.c2 import LINEAR
 from verticals.credit_risk.protocols.opening import FOLDER, IMPORT_LENDINGCLUB, write_result
 
 DOMAIN, SOURCE = "lendingclub_text", "lendingclub_text"
-# Months before it are there when the first champion is trained. With those before July 2010 (679 loans) the release gate
-# refused the first model: no better than chance for certain on the last six of them.
+# Months before it are there when the first champion is trained. With only those before July 2010 the release gate
+# refused the first model, which was not surely better than chance on the last six of them.
 START = "2011-01"
 IMPORT = {
     "label": "bad",
