@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -11,11 +10,11 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from apps.language import DEFAULT, LANGUAGES, translate
+from apps.garbage import leave_out
+from apps.language import DEFAULT, LANGUAGES, translate, word
 from apps.page import IMPORT_LOCK, Page, Visitor
-from apps.page_head import show_broken, show_empty
+from apps.page_head import told_errors
 from apps.sign_in import current_visitor, show_sign_out
-from core.errors import CrossdomainError, MissingArtifactError
 from core.evaluation.figure_style import COLOURS
 from core.vertical import load_vertical, vertical_names
 
@@ -32,7 +31,6 @@ VIEWS = {
     "history": ":material/history:",
 }
 FIRST = "overview"  # stands at the address itself, without a path
-LOGGER = logging.getLogger("crossdomain.dashboard")
 
 
 def project_folder() -> Path:
@@ -68,19 +66,13 @@ def choose(name: str, choices: list[str], label: str, shown: dict[str, str]) -> 
 
 
 def show_view(name: str, visitor: Visitor, root: Path, vertical: str, language: str) -> None:
-    """One page; what is missing or broken is told with its repair, and anything else goes to the log."""
+    """One page."""
     page = Page(name, root, vertical, visitor, language)
-    try:
+    with told_errors(page):
         with IMPORT_LOCK:
             view = importlib.import_module(f"apps.views.{name}")
         view.show(page)
-    except MissingArtifactError as error:
-        show_empty(page, error)
-    except CrossdomainError as error:
-        show_broken(page, error)
-    except Exception:
-        LOGGER.exception("page %s of %s", name, vertical)
-        st.error(page.text("common.failed"), icon=":material/error:")
+        leave_out(name, vertical)
 
 
 def main() -> None:
@@ -88,8 +80,8 @@ def main() -> None:
     st.set_page_config(page_title="Crossdomain", page_icon=page_icon(), layout="wide")
     root = project_folder()
     names = vertical_names()
-    titles = {name: load_vertical(name).title for name in names}
     language = choose("lang", list(LANGUAGES), "Language / 语言", LANGUAGES)
+    titles = {name: word("words", load_vertical(name).title, language) for name in names}
     visitor = current_visitor(root, language)
     vertical = choose("vertical", names, translate("common.vertical", language), titles)
     pages = [

@@ -41,7 +41,7 @@ def show_neighbours(page: Page, case: Samples, neighbours: Samples, captions: li
         for column, place in zip(st.columns(len(captions)), range(len(captions)), strict=True):
             column.image(_pixels(neighbours.take([place])), caption=captions[place], width="stretch")
         return
-    table = values_table(page, case)[["column", "value"]].rename(columns={"value": str(case.sample_ids[0])})
+    table = values_table(page, case)[["column", "value"]].rename(columns={"value": page.text("cases.case")})
     for place, caption in enumerate(captions):
         table[f"{place + 1}. {caption}"] = values_table(page, neighbours.take([place]))["value"]
     show_rows(page, table)
@@ -97,10 +97,11 @@ def overlaid(pixels: np.ndarray, heat: np.ndarray, level: float, opacity: float 
 def _show_picture(page: Page, scorer: Any, samples: Samples) -> None:
     pixels = _pixels(samples)
     left, right = st.columns(2)
-    left.image(pixels, width="stretch")
+    left.image(pixels, caption=page.text("cases.as_it_came"), width="stretch")
     with st.spinner(""):
         heat = heat_of(scorer, samples, str(samples.sample_ids[0]), model_digest(page))
-    right.image(overlaid(pixels, heat, scorer.level), width="stretch")
+    told = page.text("cases.heat", level=f"{scorer.level:.2f}", area=f"{float((heat >= scorer.level).mean()):.1%}")
+    right.image(overlaid(pixels, heat, scorer.level), caption=told, width="stretch")
 
 
 def _show_row(page: Page, scorer: Any, samples: Samples) -> None:
@@ -109,7 +110,7 @@ def _show_row(page: Page, scorer: Any, samples: Samples) -> None:
     values = scorer.model.contributions(samples).iloc[0]
     table = values.rename("contribution").rename_axis("column").reset_index()
     table = table.reindex(table["contribution"].abs().sort_values(ascending=False).index).head(12)
-    right.altair_chart(contribution_bars(table), width="stretch")
+    right.altair_chart(contribution_bars(table, page.text("cases.contribution")), width="stretch")
 
 
 def _pixels(samples: Samples) -> np.ndarray:

@@ -23,6 +23,11 @@ def catalogue() -> dict[str, dict[str, str]]:
     return found
 
 
+def word(group: str, name: str, language: str) -> str:
+    """The text of `group.name`, or the name itself where there is none: words come from runs and verticals, too."""
+    return translate(f"{group}.{name}", language) if f"{group}.{name}" in catalogue() else name
+
+
 def translate(key: str, language: str, **values: Any) -> str:
     """The text of `page.key` with `{name}` filled in; English where the language has none.
 

@@ -10,11 +10,10 @@ from typing import Any
 import streamlit as st
 
 from apps.page import IMPORT_LOCK, Page
-from apps.row_result import score_values
+from apps.shared_model import SharedModel
 from core.artifacts import Artifacts
 from core.data.prepared import PREPARED_SPLITS, open_prepared
 from core.data.samples import Samples, concatenate
-from core.data.scoring_rows import columns_needed
 from core.errors import CrossdomainError, MissingArtifactError
 from core.lifecycle.proposals import model_digest as digest_of_model
 from core.params import load_params
@@ -50,12 +49,8 @@ def _scorer(vertical: str, folder: str, digest: str) -> Any:
     with IMPORT_LOCK:
         chosen = load_vertical(vertical)
         scorer = chosen.open_scorer(Path(folder))
-        if (
-            chosen.modality != "image"
-        ):  # XGBoost sets itself up at the first prediction, which two threads must not share
-            model = scorer.model
-            names = columns_needed(model.spec, model.schema)
-            score_values(scorer, {name: model.typical.get(name) for name in names})
+    if chosen.modality != "image":
+        scorer.model = SharedModel.of(scorer.model)
     return scorer
 
 

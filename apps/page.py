@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from apps.language import translate
+from apps.language import translate, word
 from apps.run_files import RunFiles
 from core.errors import CrossdomainError
 from core.lifecycle.users import may
@@ -54,6 +54,14 @@ class Page:
     def text(self, key: str, **values: Any) -> str:
         """The page's own text, or with a dot any other (`common.save`)."""
         return translate(key if "." in key else f"{self.name}.{key}", self.language, **values)
+
+    def word(self, name: object) -> str:
+        """What a run or a vertical wrote, in the reader's language where it is known."""
+        return word("words", str(name), self.language)
+
+    def metric(self, name: str) -> str:
+        """A metric's title."""
+        return word("metrics", name, self.language)
 
     def may(self, action: str) -> bool:
         """Whether the visitor's role allows the action."""

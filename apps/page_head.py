@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 from apps.page import Page
-from core.errors import CrossdomainError
+from core.errors import CrossdomainError, MissingArtifactError
+
+LOGGER = logging.getLogger("crossdomain.dashboard")
+
+
+@contextmanager
+def told_errors(page: Page) -> Iterator[None]:
+    """Inside, what is missing or broken is told on the page with its repair, and anything else goes to the log."""
+    try:
+        yield
+    except MissingArtifactError as error:
+        show_empty(page, error)
+    except CrossdomainError as error:
+        show_broken(page, error)
+    except Exception:
+        LOGGER.exception("page %s of %s", page.name, page.vertical_name)
+        st.error(page.text("common.failed"), icon=":material/error:")
 
 
 def show_empty(page: Page, error: CrossdomainError) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from apps.models import model_digest
 from apps.page import Page
+from apps.page_head import told_errors
 from apps.plain_text import plain
 from apps.tables import column_title, show_rows
 from core.data.raw_table import text_frame
@@ -16,14 +18,16 @@ from core.data.reading_records import as_text
 from core.data.samples import Samples
 from core.data.scoring_rows import columns_needed, samples_for_scoring
 from core.data.typing_rows import type_rows
-from core.explain.counterfactual import find_counterfactuals
+from core.explain.counterfactual import Counterfactuals, find_counterfactuals
 from core.explain.feature_ranges import quantiles_of
 from core.explain.row_changes import columns_that_may_change
 
+LAST_ROW, LAST_CHANGES = "scored_row", "found_changes"  # in the session: (of what, result)
+
 
 def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
-    """Decision, probability, the vertical's own columns, reasons, and what would change it."""
-    row, notes = score_values(scorer, values)
+    """Decision, probability, the vertical's own columns, reasons, and on demand what would change it."""
+    row, notes = scored_row(page, scorer, values)
     st.subheader(page.text("result"))
     shown = [name for name in row if not name.startswith(("reason_", "probability_")) and name != "problems"]
     for place, name in zip(st.columns(len(shown)), shown, strict=True):
@@ -40,6 +44,14 @@ def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
         if told:
             st.warning(plain(told), icon=":material/warning:")
     _show_changes(page, scorer, values)
+
+
+def scored_row(page: Page, scorer: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """As `score_values`; what the session scored last is not scored again."""
+    of = _content(page, values)
+    if st.session_state.get(LAST_ROW, (None,))[0] != of:
+        st.session_state[LAST_ROW] = (of, score_values(scorer, values))
+    return st.session_state[LAST_ROW][1]
 
 
 def score_values(scorer: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -60,12 +72,26 @@ def _frame(values: Mapping[str, Any]) -> pd.DataFrame:
     return text_frame(list(values), [[as_text(value) for value in values.values()]])
 
 
+def _content(page: Page, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Equal for equal rows before the same model."""
+    return model_digest(page), repr(sorted(values.items()))
+
+
+@st.fragment
 def _show_changes(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
-    """Counterfactuals within what the visitor allows to change."""
-    ranges = page.run.find_json("train", "feature_ranges.json")
-    if ranges is None:
-        return
-    st.markdown(f"**{page.text('change')}**")
+    """Counterfactuals within what the visitor allows to change, looked for once somebody wants to see them."""
+    with told_errors(page):
+        ranges = page.run.find_json("train", "feature_ranges.json")
+        if ranges is None:
+            return
+        key = f"score_changes_{page.vertical_name}"
+        with st.expander(page.text("change"), icon=":material/alt_route:", key=key, on_change="rerun") as box:
+            if box.open:
+                _show_alternatives(page, scorer, values, ranges)
+
+
+def _show_alternatives(page: Page, scorer: Any, values: Mapping[str, Any], ranges: Mapping[str, Any]) -> None:
+    """The columns that may change, and a row for each way to the other decision."""
     st.caption(page.text("change_text"))
     model, sample = scorer.model, samples_of_values(scorer, values)
     offered = [name for name in columns_that_may_change(sample, model.spec) if name in ranges["features"]]
@@ -73,7 +99,15 @@ def _show_changes(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
     allowed = st.multiselect(page.text("allowed"), offered, default=numbers, key=f"score_allowed_{page.vertical_name}")
     if not allowed:
         return
-    found = find_counterfactuals(model, sample, quantiles=quantiles_of(ranges), columns=allowed)
+    of = (*_content(page, values), tuple(allowed))
+    if st.session_state.get(LAST_CHANGES, (None,))[0] != of:
+        with st.spinner(""):
+            found = find_counterfactuals(model, sample, quantiles=quantiles_of(ranges), columns=allowed)
+        st.session_state[LAST_CHANGES] = (of, found)
+    _show_table(page, st.session_state[LAST_CHANGES][1])
+
+
+def _show_table(page: Page, found: Counterfactuals) -> None:
     if not found.alternatives:
         st.write(page.text("no_change"), plain(found.note))
         return

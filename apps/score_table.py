@@ -11,7 +11,7 @@ from apps.models import open_scorer, rows_of
 from apps.page import Page
 from apps.plain_text import plain
 from apps.recent import RecentCase, recent_cases, remember
-from apps.row_result import score_values, show_record
+from apps.row_result import scored_row, show_record
 from apps.score_file import show_file
 from core.data.domain import ColumnSpec
 from core.data.scoring_rows import columns_needed
@@ -19,6 +19,7 @@ from core.data.scoring_rows import columns_needed
 FORM_COLUMNS = 3
 MAX_CATEGORIES = 200
 MAX_CASES = 200  # offered to start from
+SHORTEST = "%.10g"  # 18, not 18.00
 
 
 def show_table(page: Page) -> None:
@@ -51,7 +52,7 @@ def _show_form(page: Page, scorer: Any) -> None:
         st.session_state[key] = values
         number = sum(case.is_form for case in recent_cases(page)) + 1
         name = page.text("from_form", number=number)
-        remember(page, [RecentCase(name, score_values(scorer, values)[0], values=values, is_form=True)])
+        remember(page, [RecentCase(name, scored_row(page, scorer, values)[0], values=values, is_form=True)])
     if key in st.session_state:
         show_record(page, scorer, st.session_state[key])
 
@@ -80,7 +81,10 @@ def _field(page: Page, column: ColumnSpec, known: dict[str, Any], start: Any) ->
     if column.kind == "number":
         low, high = column.allowed
         value = float(start) if is_known and not isinstance(start, str) else None
-        return st.number_input(title, low, high, value, key=key, placeholder=page.text("missing"), help=told)
+        is_whole = all(float(one).is_integer() for one in known.get("quantiles") or [0.5])
+        step = 1.0 if is_whole else None
+        missing = page.text("missing")
+        return st.number_input(title, low, high, value, step, SHORTEST, key=key, placeholder=missing, help=told)
     if column.kind == "category":
         words = list(column.order or known.get("categories", []))[:MAX_CATEGORIES]
         place = words.index(start) if start in words else None

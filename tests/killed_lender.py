@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import signal
@@ -36,8 +35,6 @@ MARK = "CROSSDOMAIN_KILLS"  # in the environment of all that a start starts, so 
 POISON_EVERY = 4  # months: one of these many is set aside
 NUM_FIRST_MONTHS = 6
 END_SECONDS = 1800.0
-BEGUN = re.compile(r"^\[\d+/11\] (\w+)$", re.MULTILINE)
-STAGE = re.compile(r"^\[\d+/6\] (\w+) \(at", re.MULTILINE)
 LEFT_OVER = re.compile(r"\..+\.part(-.+)?|\..+\.[a-z0-9_]{8}|.+\.tmp")
 
 
@@ -61,9 +58,9 @@ class Lender:
         told = {name: str(self.folder / name.lower()) for name in ("TMPDIR", "DVC_SITE_CACHE_DIR")}
         return environment_of(self.root) | told | {MARK: self.mark, "PYTHONUNBUFFERED": "1"}
 
-    def start(self, *arguments: str) -> Start:
+    def start(self, *arguments: str, log_name: str = "log") -> Start:
         """`crossdomain ARGUMENTS`, in a process group of its own."""
-        log = self.folder / "log"
+        log = self.folder / log_name
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "core.cli", *arguments], cwd=self.root, env=self.environment, stdout=file,
@@ -71,8 +68,8 @@ class Lender:
             )  # fmt: skip
         return Start(process, log, time.monotonic())
 
-    def retrain(self, delivery: Path | None = None) -> Start:
-        return self.start("retrain", VERTICAL, *(["--batch", str(delivery)] if delivery else []))
+    def retrain(self, delivery: Path | None = None, *, log_name: str = "log") -> Start:
+        return self.start("retrain", VERTICAL, *(["--batch", str(delivery)] if delivery else []), log_name=log_name)
 
     def journals(self) -> list[Journal]:
         return read_journals(self.root, VERTICAL)
@@ -81,6 +78,11 @@ class Lender:
         """The last run about it."""
         told = [one for one in self.journals() if (one.values["batch"] or {}).get("name") == delivery]
         return told[-1] if told else None
+
+    def is_over(self, delivery: str) -> bool:
+        """Whether the run about it has ended."""
+        journal = self.journal_of(delivery)
+        return journal is not None and journal.outcome is not None
 
     def processes(self) -> list[psutil.Process]:
         """All that this lender's starts have started and that are there still."""
@@ -106,9 +108,6 @@ class Start:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def has_begun(self, step: str) -> bool:
-        return step in BEGUN.findall(self.said)
-
     def end(self) -> int:
         return self.process.wait(timeout=END_SECONDS)
 
@@ -120,12 +119,12 @@ class Start:
         self.process.wait()
 
 
-def make(folder: Path) -> Lender:
+def make(folder: Path, *, push: bool = True) -> Lender:
     """A lender whose every month is trained on, pushed and committed."""
     lender = Lender(folder)
     for name in ("tmpdir", "dvc_site_cache_dir", "project"):
         (folder / name).mkdir(parents=True)
-    told = {"when": "always", "push": True, "commit": True}
+    told = {"when": "always", "push": push, "commit": True}
     make_lender(lender.root, num_months=NUM_FIRST_MONTHS, params=told)
     add_local_remote(lender.root, folder / "remote")
     commit_all(lender.root, "remote")
@@ -291,5 +290,5 @@ def left_over(lender: Lender) -> dict[str, list[str]]:
 def data_bytes(lender: Lender) -> dict[str, str]:
     """SHA-256 of every file of the data but the times in the records of held deliveries."""
     folder = lender.root / "data"
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != "held"]
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.match("held/*.json")]
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}

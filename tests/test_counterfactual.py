@@ -13,6 +13,7 @@ from core.data.domain import ColumnSpec, DomainSpec
 from core.data.samples import Samples
 from core.data.table_schema import Feature, TableSchema
 from core.errors import BadInputError
+from core.explain import counterfactual
 from core.explain.counterfactual import find_counterfactuals
 from core.explain.feature_ranges import QUANTILE_FRACTIONS, feature_ranges, quantiles_of
 from core.explain.row_changes import changed_rows, columns_that_may_change
@@ -135,6 +136,41 @@ def test_counterfactual_asks_the_model_once_a_step():
     model = PlainModel(linear)
     find_counterfactuals(model, make_row(), quantiles=QUANTILES)
     assert model.num_calls <= 1 + 6 + 1 + 12
+
+
+class AskingSearch(counterfactual._Search):
+    """The search that asks the model for every state anew, also for those that it has told before."""
+
+    def _score(self, states):
+        rows = changed_rows(self.row, self.model.spec, states)
+        probability = self.model.predict_probability(rows)[:, self.model.positive_index]
+        nearest = float(probability[np.argmax(self.towards * probability)])
+        if self.nearest is None or self.towards * (nearest - self.nearest) > 0:
+            self.nearest = nearest
+        return probability
+
+
+@pytest.mark.parametrize("learner", ["boosted_trees", "kernel_logistic", "logistic_regression"])
+def test_counterfactual_that_remembers_answers_finds_what_one_that_asks_again_finds(learner, monkeypatch):
+    model = make_model(learner=learner)
+    quantiles = quantiles_of(feature_ranges(make_samples(make_raw_rows(600, seed=1))))
+    rows = make_samples(make_raw_rows(12, seed=5))
+    rows = rows.with_inputs(rows.inputs, model.schema)
+    columns = (None, ["duration", "amount", "income", "status", "purpose"])
+
+    def find_all():
+        asked = [(rows.take([place]), columns[place % 2]) for place in range(len(rows))]
+        return [find_counterfactuals(model, row, quantiles=quantiles, columns=names) for row, names in asked]
+
+    remembering = find_all()
+    monkeypatch.setattr(counterfactual, "_Search", AskingSearch)
+    asking = find_all()
+    assert any(found.alternatives for found in asking)
+    for one, other in zip(remembering, asking, strict=True):
+        told = [[(way.changes, way.cost) for way in found.alternatives] for found in (one, other)]
+        assert told[0] == told[1] and one.note == other.note and one.probability == other.probability
+        probabilities = [[way.probability for way in found.alternatives] for found in (one, other)]
+        assert probabilities[0] == pytest.approx(probabilities[1], abs=1e-7)
 
 
 def test_counterfactual_never_moves_a_protected_column_by_itself_nor_when_asked():

@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed"
 
 from drawn_pages import open_page, texts_of
 from PIL import Image as PillowImage
+from small_credit_model import make_model, make_raw_rows, make_samples
 
 from apps.actions import add_label, make_batch, propose_threshold
 from apps.page import NotAllowedError, Page, Visitor
+from apps.shared_model import SharedModel
 from core.data.late_labels import read_late_labels
 from core.lifecycle.proposals import adopt
 from core.lifecycle.store import open_store
@@ -38,7 +41,29 @@ def test_form_scores_one_application_with_reasons_and_alternatives(own_run):
     labels = {metric.label: metric.value for metric in test.metric}
     assert 0 <= float(labels["probability"]) <= 1
     assert labels["decision"] in {"approve", "refer", "decline"}
-    assert "What would change the decision" in texts_of(test)
+    assert "What would change the decision" in [box.label for box in test.expander]
+    assert not test.multiselect  # looked for once somebody wants to see it
+    test.session_state["score_changes_credit_risk"] = True
+    test.run()
+    assert not test.exception and not test.error
+    assert test.multiselect[0].value
+    assert "→" in test.dataframe[-1].value.to_string() or "No such change" in texts_of(test)
+    assert labels == {metric.label: metric.value for metric in test.metric}
+
+
+def test_form_is_scored_once_however_often_the_page_is_drawn(own_run, monkeypatch):
+    from apps import row_result
+
+    scored = []
+    score_values = row_result.score_values
+    monkeypatch.setattr(row_result, "score_values", lambda *told: scored.append(1) or score_values(*told))
+    test = open_page(own_run, "score")
+    test.button[0].click().run()
+    test.run()
+    assert len(scored) == 1
+    test.number_input[0].set_value(test.number_input[0].value + 1)
+    test.button[0].click().run()
+    assert len(scored) == 2 and not test.exception and not test.error
 
 
 def test_uploaded_table_is_scored_row_for_row_and_a_bad_cell_is_named(own_run):
@@ -74,7 +99,8 @@ def test_scored_rows_are_in_cases_with_their_reasons_and_neighbours(own_run):
     table = test.dataframe[0].value
     assert list(table["sample_id"]) == [str(one) for one in reversed(list(rows["loan_id"]))]
     told = texts_of(test)
-    assert "What would change the decision" in told and "Nearest training cases" in told
+    assert "What would change the decision" in [box.label for box in test.expander]
+    assert "Nearest training cases" in told
     nearest = test.dataframe[-1].value
     assert len(nearest.columns) == 7  # the column's name, the case and five neighbours
 
@@ -205,13 +231,27 @@ def test_every_action_is_in_the_audit_and_the_chain_holds(own_run):
     assert json.dumps(rows["who"].tolist()) == '["ann", "ann"]'
 
 
-def test_model_is_used_once_before_sessions_share_it(own_run, monkeypatch):
-    """XGBoost sets itself up at its first prediction; two sessions that do so at once break it."""
+def test_model_is_asked_by_eight_sessions_at_once_and_answers_all():
+    """XGBoost refuses a score while another thread tells the same trees how many threads to use."""
+    model = SharedModel.of(make_model(learner="boosted_trees"))
+    rows = make_samples(make_raw_rows(8, seed=5))
+    rows = rows.with_inputs(rows.inputs, model.schema)
+    expected = model.predict_probability(rows)[:, 1]
+
+    def ask(place):
+        row = rows.take([place])
+        told = [(model.predict_all(row)[0][0, 1], len(model.contributions(row))) for _ in range(30)]
+        return np.ptp([p for p, _ in told]), told[0][0]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = np.array(list(pool.map(ask, range(8))))
+    assert not answers[:, 0].any() and answers[:, 1] == pytest.approx(expected)
+
+
+def test_model_of_the_pages_is_asked_in_turns(own_run):
     from apps import models
 
-    scored = []
-    monkeypatch.setattr(models, "score_values", lambda scorer, values: scored.append(values))
     models._scorer.clear()
-    models._scorer("credit_risk", str(own_run / "artifacts/credit_risk/train/model"), "any")
-    assert len(scored) == 1 and "income_eur" in scored[0]
+    scorer = models._scorer("credit_risk", str(own_run / "artifacts/credit_risk/train/model"), "any")
+    assert isinstance(scorer.model, SharedModel)
     models._scorer.clear()

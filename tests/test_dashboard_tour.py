@@ -161,6 +161,9 @@ def test_tour_opens_what_was_scored_again_in_cases(tab, address, tmp_path):
     tab.get_by_role("heading", name="Result").wait_for(timeout=WAIT_MS)
     settle(tab)
     assert tab.locator("[data-testid=stAlertContentError]").count() == 0
+    tab.get_by_text("What would change the decision").click()
+    tab.get_by_text("Columns that may change").wait_for(timeout=WAIT_MS)
+    settle(tab)
     keep(tab, "score_result")
     tab.get_by_role("link", name="Cases").click()
     tab.get_by_text("scored in this session", exact=True).click()

@@ -86,7 +86,9 @@ def _filtered(page: Page, table: pd.DataFrame) -> pd.DataFrame:
         "adverse": table["is_adverse"],
     }.get(way or "all", pd.Series(True, index=table.index))
     slices = list(table.columns[9:])
-    attribute = third.selectbox(page.text("slice"), [None, *slices], key="cases_slice")
+    attribute = third.selectbox(
+        page.text("slice"), [None, *slices], key="cases_slice", format_func=lambda one: one or page.text("all")
+    )
     if attribute is not None:
         values = sorted(table[attribute].dropna().astype(str).unique())[:200]
         wanted = fourth.selectbox(page.text("value"), values, key="cases_value")

@@ -54,10 +54,11 @@ def labelled_rows(page: Page, name: str) -> pd.DataFrame:
     predictions = page.run.read_table("evaluate", name)
     labelled = predictions[predictions["label"].notna()].reset_index(drop=True)
     manifest = page.run.read_table("prepare", "manifest.parquet").set_index("sample_id")
-    if not labelled["sample_id"].isin(manifest.index).all():
+    places = manifest.index.get_indexer(labelled["sample_id"])
+    if (places < 0).any():
         raise MissingArtifactError("The predictions are of other rows than were prepared.", repair="Run it again.")
     names = [name for name in manifest.columns if name.startswith("slice_")]
-    more = manifest.loc[labelled["sample_id"], ["group", *names]].reset_index(drop=True)
+    more = manifest[["group", *names]].iloc[places].reset_index(drop=True)
     more["is_positive"] = (labelled["label"] == page.vertical.positive_index).to_numpy()
     more["probability"] = labelled[f"probability_{page.vertical.positive_class}"].to_numpy()
     return more
@@ -138,7 +139,9 @@ def _curve(page: Page, rows: pd.DataFrame, costs: tuple[float, float], threshold
         )
     )
     rules = [
-        alt.Chart(pd.DataFrame({"at": [at]})).mark_rule(color=colour, strokeDash=dash, strokeWidth=2).encode(x="at:Q")
+        alt.Chart(pd.DataFrame({"at": [at]}))
+        .mark_rule(color=colour, strokeDash=dash, strokeWidth=2)
+        .encode(x=alt.X("at:Q"))
         for at, colour, dash in ((used, QUIET, [4, 3]), (threshold, COLOURS[1], [1, 0]))
     ]
     return alt.layer(line, *rules).properties(height=240)
@@ -160,7 +163,7 @@ def _show_slices(page: Page, found: dict[str, Any]) -> None:
             least=told["least_favoured"],
             most=told["most_favoured"],
         )
-        st.markdown(f":{colour}-badge[{words}]")
+        st.markdown(f":{colour}[{words}]")  # a badge would be cut on a phone
     flat = [
         {
             **{key: value for key, value in row.items() if not isinstance(value, dict)},

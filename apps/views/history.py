@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.charts import COLOURS
+from apps.charts import COLOURS, hints
 from apps.page import Page
 from apps.retrain_view import show_retraining
 from apps.stores import open_page_store
@@ -92,10 +92,10 @@ def _show_metrics(page: Page, runs: list[Run]) -> None:
     )
     title = METRICS[name].title
     bars = base.mark_rule(color=COLOURS[0], strokeWidth=2).encode(
-        y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False)), y2="high:Q"
+        y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False)), y2=alt.Y2("high:Q")
     )
     points = base.mark_line(point=True, color=COLOURS[0]).encode(
-        y="value:Q", tooltip=["run", *(alt.Tooltip(key, format=".3f") for key in ("value", "low", "high"))]
+        y=alt.Y("value:Q"), tooltip=hints(run="", value=".3f", low=".3f", high=".3f")
     )
     st.altair_chart(alt.layer(bars, points).properties(height=280), width="stretch")
 

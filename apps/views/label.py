@@ -118,8 +118,11 @@ def _show_evidence(page: Page, sample_id: str) -> None:
     if st.toggle(page.text("reveal"), key=f"label_reveal_{sample_id}"):
         show_case(page, open_scorer(page), samples)
         return
-    left, _ = st.columns([2, 1])
-    with left:
+    if page.vertical.modality == "image":
+        left, _ = st.columns([2, 1])
+        with left:
+            show_alone(page, samples)
+    else:
         show_alone(page, samples)
 
 

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.charts import HEIGHT, QUIET, VERDICT_COLOURS, colour, interval_points, shape
+from apps.charts import HEIGHT, QUIET, VERDICT_COLOURS, colour, hints, interval_points, shape
 from apps.page import Page
 from apps.page_head import show_head
 from apps.tables import show_rows
@@ -61,11 +61,11 @@ def _curves(page: Page, table: pd.DataFrame, budgets: list[str], ledger: dict[st
         x=alt.X("budget:O", sort=budgets, title=page.text("labels"), axis=alt.Axis(labelAngle=0)),
         color=colour("method", methods, page.text("common.method")),
     )
-    tooltip = ["budget", "method", *(alt.Tooltip(name, format=".3f") for name in ("mean", "low", "high")), "verdict"]
+    tooltip = hints(budget="", method="", mean=".3f", low=".3f", high=".3f", verdict="")
     mean = alt.Y("mean:Q", title=ledger["metric_title"], scale=alt.Scale(zero=False))
     dodge = alt.XOffset("method:N")
-    bars = base.mark_rule(opacity=0.55, strokeWidth=1.5).encode(y=mean, y2="unused:Q", xOffset=dodge)
-    bars = bars.encode(y=alt.Y("low:Q", title=ledger["metric_title"], scale=alt.Scale(zero=False)), y2="high:Q")
+    low = alt.Y("low:Q", title=ledger["metric_title"], scale=alt.Scale(zero=False))
+    bars = base.mark_rule(opacity=0.55, strokeWidth=1.5).encode(y=low, y2=alt.Y2("high:Q"), xOffset=dodge)
     points = base.mark_point(filled=True, size=70).encode(
         y=mean, xOffset=dodge, shape=shape("method", methods), tooltip=tooltip
     )
@@ -113,16 +113,10 @@ def _cost(page: Page, table: pd.DataFrame) -> alt.LayerChart:
             y=alt.Y("difference:Q", title=page.text("gain")),
             color=alt.Color("verdict:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
             shape=alt.Shape("budget:N", legend=alt.Legend(orient="bottom", title=page.text("budget"))),
-            tooltip=[
-                "method",
-                "budget",
-                alt.Tooltip("fit_seconds", format=".1f"),
-                alt.Tooltip("difference", format="+.3f"),
-                "verdict",
-            ],
+            tooltip=hints(method="", budget="", fit_seconds=".1f", difference="+.3f", verdict=""),
         )
     )
-    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[4, 3], color=QUIET).encode(y="zero:Q")
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[4, 3], color=QUIET).encode(y=alt.Y("zero:Q"))
     return alt.layer(zero, points).properties(height=HEIGHT - 60)
 
 
@@ -154,7 +148,7 @@ def _show_map(page: Page) -> None:
             y=alt.Y("y:Q", title=None, axis=alt.Axis(labels=False, ticks=False)),
             color=colour(field, names, page.text(way or "by_domain")),
             shape=shape(field, names),
-            tooltip=["sample_id", "domain", "role", "label"],
+            tooltip=hints(sample_id="", domain="", role="", label=""),
         )
     )
     st.altair_chart(chart.properties(height=HEIGHT + 80), width="stretch")

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.charts import COLOURS, QUIET, colour, dash
+from apps.charts import COLOURS, QUIET, colour, dash, hints
 from apps.page import Page
 from apps.page_head import show_head
 from apps.printing import find_chromium, print_to_pdf
@@ -58,14 +58,13 @@ def _calibration(page: Page) -> alt.LayerChart:
         x=alt.X("mean_probability:Q", title=page.text("said"), scale=alt.Scale(domain=[0, 1]))
     )
     bars = base.mark_rule(color=COLOURS[0]).encode(
-        y=alt.Y("observed_low:Q", title=page.text("came"), scale=alt.Scale(domain=[0, 1])), y2="observed_high:Q"
+        y=alt.Y("observed_low:Q", title=page.text("came"), scale=alt.Scale(domain=[0, 1])), y2=alt.Y2("observed_high:Q")
     )
     points = base.mark_point(filled=True, size=70, color=COLOURS[0]).encode(
-        y="observed_rate:Q",
-        tooltip=["rows", alt.Tooltip("mean_probability", format=".3f"), alt.Tooltip("observed_rate", format=".3f")],
+        y=alt.Y("observed_rate:Q"), tooltip=hints(rows="", mean_probability=".3f", observed_rate=".3f")
     )
     ideal = alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]})).mark_line(color=QUIET, strokeDash=[4, 3])
-    return alt.layer(ideal.encode(x="x:Q", y="y:Q"), bars, points).properties(height=320)
+    return alt.layer(ideal.encode(x=alt.X("x:Q"), y=alt.Y("y:Q")), bars, points).properties(height=320)
 
 
 def _show_robustness(page: Page) -> None:
@@ -84,10 +83,12 @@ def _show_robustness(page: Page) -> None:
                 y=alt.Y("auc:Q", title="AUC", scale=alt.Scale(zero=False)),
                 color=colour(kind, names, "", num_columns=2),
                 strokeDash=dash(kind, names),
-                tooltip=[kind, "strength", alt.Tooltip("auc", format=".3f")],
+                tooltip=hints(**{kind: "", "strength": "", "auc": ".3f"}),
             )
         )
-        plain = alt.Chart(table[table[kind] == "none"]).mark_rule(strokeDash=[4, 3], color=QUIET).encode(y="auc:Q")
+        plain = (
+            alt.Chart(table[table[kind] == "none"]).mark_rule(strokeDash=[4, 3], color=QUIET).encode(y=alt.Y("auc:Q"))
+        )
         st.altair_chart(alt.layer(plain, lines).properties(height=320 + 12 * len(names)), width="stretch")
         return
     st.write(page.text("nothing"))

@@ -17,6 +17,7 @@ BEAM_WIDTH = 8  # sets of columns that a step goes on from
 MAX_ROWS_A_STEP = 4000
 NUM_REFINED = 12
 MAX_REFINEMENTS = 12
+StateKey = tuple[tuple[str, Value], ...]
 MARGIN = 1e-6  # of the probability: a row alone and in a batch may differ by rounding
 
 
@@ -124,13 +125,14 @@ def _note(found: Sequence[Alternative], search: _Search, before: float) -> str:
 
 
 class _Search:
-    """A beam search over changes, then a refinement; one call of the model a step."""
+    """A beam search over changes, then a refinement; at most one call of the model a step, none for what it told."""
 
     def __init__(
         self, model: ScoringModel, row: Samples, columns: dict[str, ChangeableColumn], towards: int, max_changes: int
     ) -> None:
         self.model, self.row, self.columns, self.towards, self.max_changes = model, row, columns, towards, max_changes
         self.nearest: float | None = None
+        self.told: dict[StateKey, float] = {}
 
     def run(self, num_alternatives: int) -> list[Alternative]:
         """The cheapest alternatives, no two of them of the same columns, none of more columns and no less cost."""
@@ -152,7 +154,7 @@ class _Search:
     def _search(self) -> list[Changes]:
         """The cheapest changes of each set of columns that were met on the other side of the threshold."""
         beam: list[Changes] = [{}]
-        seen: set[tuple[tuple[str, Value], ...]] = {()}
+        seen: set[StateKey] = {()}
         found: dict[frozenset[str], Changes] = {}
         for _ in range(2 * self.max_changes):  # an ordered category takes several steps
             states = self._next(beam, seen)
@@ -167,7 +169,7 @@ class _Search:
             beam = self._most_promising(states, probability, ~is_over)
         return sorted(found.values(), key=self.cost)[:NUM_REFINED]
 
-    def _next(self, beam: Sequence[Changes], seen: set[tuple[tuple[str, Value], ...]]) -> list[Changes]:
+    def _next(self, beam: Sequence[Changes], seen: set[StateKey]) -> list[Changes]:
         """Every state one step further that was not met yet."""
         states = []
         for changes in beam:
@@ -176,7 +178,7 @@ class _Search:
                     continue
                 for value in column.moves_from(changes.get(name, column.before)):
                     state = {**changes, name: value}
-                    key = tuple(sorted(state.items()))
+                    key = _key(state)
                     if key not in seen:
                         seen.add(key)
                         states.append(state)
@@ -231,9 +233,19 @@ class _Search:
 
     def _score(self, states: Sequence[Changes]) -> np.ndarray:
         """(N,) calibrated probability of the positive class after each state's changes."""
-        rows = changed_rows(self.row, self.model.spec, states)
-        probability = self.model.predict_probability(rows)[:, self.model.positive_index]
+        keys = [_key(state) for state in states]
+        asked = {key: state for key, state in zip(keys, states, strict=True) if key not in self.told}
+        if asked:
+            rows = changed_rows(self.row, self.model.spec, list(asked.values()))
+            answers = self.model.predict_probability(rows)[:, self.model.positive_index]
+            self.told.update(zip(asked, answers.tolist(), strict=True))
+        probability = np.array([self.told[key] for key in keys])
         nearest = float(probability[np.argmax(self.towards * probability)])
         if self.nearest is None or self.towards * (nearest - self.nearest) > 0:
             self.nearest = nearest
         return probability
+
+
+def _key(changes: Changes) -> StateKey:
+    """Equal for equal changes, in whatever order they were made."""
+    return tuple(sorted(changes.items()))

@@ -16,8 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from killed_lender import (  # noqa: E402
-    BEGUN,
-    STAGE,
     Before,
-    Lender,
-    Start,
     all_batches,
     data_bytes,
     held_names,
@@ -42,6 +37,7 @@ from killed_lender import (  # noqa: E402
     write_delivery,
     wrong_scores,
 )
+from killing import RANDOM, Kill, Killer  # noqa: E402
 from monthly_lender import ROWS_A_MONTH, VERTICAL  # noqa: E402
 
 from core.artifacts import write_json  # noqa: E402
@@ -51,71 +47,27 @@ from core.lifecycle.retrain.journal import Journal  # noqa: E402
 from core.lifecycle.retrain.loop import EXIT_CODES, STEPS  # noqa: E402
 
 MAX_RANDOM_A_MONTH, MAX_ENDS_A_MONTH = 6, 3
-ORPHAN_SECONDS, AIM_SECONDS = 5.0, 0.3
 AIMED_BEFORE = ("take_in", "rows file")  # before a month's random kills, one a month in turn
 AIMED_AFTER = ("dvc.lock", "set_aside", "register", "push", "decide", "commit", "tell")  # after them, three a month
-FILES = {"rows file": "take_in", "dvc.lock": "train"}  # aims at a file's writing, and the step after which it is over
 FIRST_MONTH = 6
 
 
-@dataclass
-class Kill:
-    """aim: "random" or what was aimed at. step, stage: that was going on. orphan_seconds: until all were gone."""
-
-    month: int
-    kind: str
-    aim: str
-    step: str
-    stage: str
-    after_seconds: float
-    orphan_seconds: float
-    problems: list[str]
-
-
-def step_going_on(start: Start, journal: Journal | None) -> str:
-    """By the journal and what the process has said; "start": before its first step, "end": the run was over."""
-    begun = BEGUN.findall(start.said)
-    if journal is not None and journal.outcome is not None:
-        return "end"
-    return begun[-1] if begun else "start"
-
-
-def stage_going_on(start: Start) -> str:
-    """Of the pipeline; empty where none runs."""
-    rest = BEGUN.split(start.said)[-1]
-    stages = STAGE.findall(rest)
-    return "" if "\nPipeline: " in rest or not stages else stages[-1]
-
-
-class Campaign:
+class Campaign(Killer):
     """Months of kills beside a twin that is never killed."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.folder = folder
-        self.random = np.random.default_rng(seed)
-        self.kills: list[Kill] = []
-        self.failures: list[dict] = []
+        super().__init__(make(folder / "lender"), np.random.default_rng(seed))
+        self.folder, self.twin = folder, make(folder / "twin")
         self.outcomes: list[str] = []
         self.twin_outcomes: list[str] = []
-        self.missed: Counter[str] = Counter()
-        self.began = time.monotonic()
-        self.lender, self.twin = make(folder / "lender"), make(folder / "twin")
         started = time.monotonic()
         self.first_codes = [self.lender.retrain().end(), self.twin.retrain().end()]
         self.run_seconds = (time.monotonic() - started) / 2
         self.usual = self.seconds_of(self.twin.journals()[-1])
         self.tell(f"first runs: exit {self.first_codes}, {self.run_seconds:.0f} s each")
 
-    def tell(self, what: str) -> None:
-        print(f"{time.monotonic() - self.began:6.0f} s  {what}", flush=True)
-
-    def fail(self, where: str, problems: list[str]) -> None:
-        self.failures += [{"where": where, "problem": problem} for problem in problems]
-        for problem in problems:
-            self.tell(f"FAILURE {where}: {problem}")
-
     def num_random(self) -> int:
-        return sum(kill.aim == "random" for kill in self.kills)
+        return sum(kill.aim == RANDOM for kill in self.kills)
 
     def month(self, month: int, wanted: int) -> bool:
         """One delivery: kills, until `wanted` random ones are done, its end and the twin's; whether it ended."""
@@ -123,22 +75,21 @@ class Campaign:
         before = Before.of(self.lender)
         code = None
         for aim in self.aims(month, wanted):
-            journal = self.lender.journal_of(delivery.stem)
-            if journal is not None and journal.result(FILES.get(aim, aim)) is not None:
-                continue  # it is done
-            code = self.start_and_kill(month, delivery, before, aim)
-            if code is not None or self.is_over(delivery):
+            if self.is_done(aim, delivery):
+                continue
+            code = self.start_and_kill(delivery, before, aim)
+            if code is not None or self.lender.is_over(delivery.stem):
                 break
         ends = 0
-        while code is None and not self.is_over(delivery) and ends < MAX_ENDS_A_MONTH:
+        while code is None and not self.lender.is_over(delivery.stem) and ends < MAX_ENDS_A_MONTH:
             start = self.lender.retrain(delivery)
             code, ends = start.end(), ends + 1
             if code not in EXIT_CODES.values():
-                self.fail(f"month {month}, exit {code}", [start.said[-3000:]])
+                self.fail(f"{delivery.stem}, exit {code}", [start.said[-3000:]])
                 code = None
-        self.check_month(month, delivery, before, code)
+        self.check_month(delivery, before, code)
         self.run_twin(delivery)
-        return self.is_over(delivery)
+        return self.lender.is_over(delivery.stem)
 
     def aims(self, month: int, wanted: int) -> Iterator[str]:
         """What to kill at, in turn; of the rarest hit first."""
@@ -147,90 +98,13 @@ class Campaign:
         yield AIMED_BEFORE[month % len(AIMED_BEFORE)]
         for _ in range(MAX_RANDOM_A_MONTH):
             if self.num_random() < wanted:
-                yield "random"
+                yield RANDOM
         never = ("register", "push") if is_poisoned(month) else ("set_aside",)
         tried = Counter(kill.aim for kill in self.kills) + self.missed
         rarest = sorted((aim for aim in AIMED_AFTER if aim not in never), key=lambda aim: tried[aim])[:3]
         yield from sorted(rarest, key=AIMED_AFTER.index)
 
-    def start_and_kill(self, month: int, delivery: Path, before: Before, aim: str) -> int | None:
-        """None: it was killed; its exit code where it ended before."""
-        kind = ("process", "group")[len(self.kills) % 2]
-        start = self.lender.retrain(delivery)
-        if not self.wait_for(aim, start, delivery):
-            code = start.end()
-            if aim != "random":
-                self.missed[aim] += 1
-            if code not in EXIT_CODES.values():
-                self.fail(f"month {month}, aim {aim}, exit {code}", [start.said[-3000:]])
-                return None
-            return code
-        after_seconds = time.monotonic() - start.began
-        start.kill(kind)
-        looks = (wrong_scores,) if len(self.kills) % 10 == 9 else ()
-        problems = problems_of(self.lender, before, delivery.stem, *looks)
-        orphan_seconds = self.await_orphans(problems)
-        problems += [f"later: {problem}" for problem in problems_of(self.lender, before, delivery.stem)]
-        step = step_going_on(start, self.lender.journal_of(delivery.stem))
-        kill = Kill(month, kind, aim, step, stage_going_on(start), round(after_seconds, 2), orphan_seconds, problems)
-        self.kills.append(kill)
-        self.tell(f"{len(self.kills)}: month {month}, {aim}, {kind} after {after_seconds:.1f} s at {step} {kill.stage}")
-        self.fail(f"kill {len(self.kills)}, {asdict(kill) | {'problems': len(problems)}}", problems)
-        return None
-
-    def wait_for(self, aim: str, start: Start, delivery: Path) -> bool:
-        """Until the moment to kill; False: the process has ended."""
-        if aim == "random":
-            until = start.began + self.random.uniform(0, 1.1 * self.left_seconds(delivery))
-            while time.monotonic() < until and start.process.poll() is None:
-                time.sleep(0.005)
-            return start.process.poll() is None
-        is_there = self.target(aim, start)
-        while not is_there():
-            if start.process.poll() is not None:
-                return False
-            time.sleep(0.0005 if aim == "rows file" else 0.002)
-        usual_seconds = {"rows file": 0.0, "dvc.lock": 1.0}.get(aim) or self.usual.get(aim, 1.0)
-        time.sleep(self.random.uniform(0, min(AIM_SECONDS, 1.5 * usual_seconds + 0.01)))
-        return start.process.poll() is None
-
-    def target(self, aim: str, start: Start) -> Callable[[], bool]:
-        """Whether what is aimed at has begun."""
-        if aim == "rows file":
-            return lambda: any(path.name.startswith(".") for path in (self.lender.domain / "rows").iterdir())
-        if aim == "dvc.lock":
-            paths = [self.lender.root / "dvc.lock", self.lender.root / ".dvc.lock.part"]
-
-            def state() -> list:
-                return [(path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None for path in paths]
-
-            first = state()
-            return lambda: state() != first
-        return lambda: start.has_begun(aim)
-
-    def left_seconds(self, delivery: Path) -> float:
-        """Of a whole run, without the steps that are done."""
-        journal = self.lender.journal_of(delivery.stem)
-        done = sum(self.usual.get(step, 0.0) for step in (journal.values["steps"] if journal else {}))
-        return max(self.run_seconds - done, 5.0)
-
-    def await_orphans(self, problems: list[str]) -> float:
-        """Seconds until none of the killed process's children is there."""
-        began = time.monotonic()
-        while there := self.lender.processes():
-            if time.monotonic() - began > ORPHAN_SECONDS:
-                problems += [f"orphan after {ORPHAN_SECONDS:.0f} s: {' '.join(one.cmdline()[:6])}" for one in there]
-                for one in there:
-                    one.kill()
-                return ORPHAN_SECONDS
-            time.sleep(0.02)
-        return round(time.monotonic() - began, 2)
-
-    def is_over(self, delivery: Path) -> bool:
-        journal = self.lender.journal_of(delivery.stem)
-        return journal is not None and journal.outcome is not None
-
-    def check_month(self, month: int, delivery: Path, before: Before, code: int | None) -> None:
+    def check_month(self, delivery: Path, before: Before, code: int | None) -> None:
         """What has to hold when a month is over."""
         problems = problems_of(self.lender, before, delivery.stem, wrong_scores)
         runs = [one for one in self.lender.journals() if (one.values["batch"] or {}).get("name") == delivery.stem]
@@ -245,7 +119,7 @@ class Campaign:
         if len(set(changes)) != len(changes):
             problems.append(f"promoted twice: {changes}")
         self.outcomes += outcomes
-        self.fail(f"end of month {month}", problems)
+        self.fail(f"end of {delivery.stem}", problems)
 
     def run_twin(self, delivery: Path) -> None:
         """The same delivery, not killed."""
@@ -255,11 +129,13 @@ class Campaign:
         if code not in EXIT_CODES.values():
             self.fail(f"twin, {delivery.stem}, exit {code}", [start.said[-3000:]])
             return
-        self.run_seconds = time.monotonic() - started
+        seconds = time.monotonic() - started
         journal = self.twin.journals()[-1]
         self.usual |= self.seconds_of(journal)
         self.twin_outcomes.append(journal.outcome)
-        self.tell(f"{delivery.stem}: {self.outcomes[-1:]}, twin {journal.outcome} in {self.run_seconds:.0f} s")
+        if journal.result("train") is not None:  # a whole run, nothing set aside
+            self.run_seconds = seconds
+        self.tell(f"{delivery.stem}: {self.outcomes[-1:]}, twin {journal.outcome} in {seconds:.0f} s")
 
     @staticmethod
     def seconds_of(journal: Journal) -> dict[str, float]:
@@ -273,9 +149,9 @@ class Campaign:
             "rows_a_month": ROWS_A_MONTH,
             "months": len(self.outcomes),
             "run_seconds": round(self.run_seconds, 1),
-            "random_kills": self.counts([kill for kill in self.kills if kill.aim == "random"]),
-            "aimed_kills": self.counts([kill for kill in self.kills if kill.aim != "random"]),
-            "aims": dict(sorted(Counter(kill.aim for kill in self.kills if kill.aim != "random").items())),
+            "random_kills": self.counts([kill for kill in self.kills if kill.aim == RANDOM]),
+            "aimed_kills": self.counts([kill for kill in self.kills if kill.aim != RANDOM]),
+            "aims": dict(sorted(Counter(kill.aim for kill in self.kills if kill.aim != RANDOM).items())),
             "slowest_orphan_seconds": max((kill.orphan_seconds for kill in self.kills), default=0.0),
             "failures": len(self.failures),
             "failure_details": self.failures,
@@ -320,17 +196,14 @@ def two_at_once(campaign: Campaign, month: int) -> dict:
     """Two starts for one delivery: one runs, the other is refused and says why."""
     lender, delivery = campaign.lender, write_delivery(campaign.folder, month)
     before = Before.of(lender)
-    other = Lender(campaign.folder / "other", lender.mark)  # its log is its own
-    other.folder.mkdir()
-    (other.folder / "project").symlink_to(lender.root)
-    starts = [lender.retrain(delivery), other.retrain(delivery)]
+    starts = [lender.retrain(delivery, log_name=name) for name in ("log", "other_log")]
     codes = [start.end() for start in starts]
     refused = [start for start, code in zip(starts, codes, strict=True) if code == 2]
     ran = [code for code in codes if code in EXIT_CODES.values()]
     problems = problems_of(lender, before, delivery.stem, wrong_scores)
     if len(refused) != 1 or len(ran) != 1 or "is in use by process" not in refused[0].said:
         problems.append(f"exit codes {codes}: {[start.said[-500:] for start in starts]}")
-    if all_batches(lender).count(delivery.stem) != 1 or not campaign.is_over(delivery):
+    if all_batches(lender).count(delivery.stem) != 1 or not lender.is_over(delivery.stem):
         problems.append("the delivery is not in once")
     campaign.fail("two at once", problems)
     message = refused[0].said.strip().splitlines()[-1] if refused else ""
