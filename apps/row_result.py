@@ -31,7 +31,7 @@ def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
     st.subheader(page.text("result"))
     shown = [name for name in row if not name.startswith(("reason_", "probability_")) and name != "problems"]
     for place, name in zip(st.columns(len(shown)), shown, strict=True):
-        value = f"{row[name]:.3f}" if name == "probability" else plain_number(row[name])
+        value = f"{row[name]:.3f}" if name == "probability" else page.word(plain_number(row[name]))
         place.metric(column_title(page, name), value)
     st.caption(
         f"{page.text('common.interval')}: {row['probability_low']:.3f} – {row['probability_high']:.3f}; "
@@ -85,7 +85,7 @@ def _show_changes(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
         if ranges is None:
             return
         key = f"score_changes_{page.vertical_name}"
-        with st.expander(page.text("change"), icon=":material/alt_route:", key=key, on_change="rerun") as box:
+        with st.expander(page.text("change"), key=key, on_change="rerun") as box:
             if box.open:
                 _show_alternatives(page, scorer, values, ranges)
 
@@ -96,7 +96,8 @@ def _show_alternatives(page: Page, scorer: Any, values: Mapping[str, Any], range
     model, sample = scorer.model, samples_of_values(scorer, values)
     offered = [name for name in columns_that_may_change(sample, model.spec) if name in ranges["features"]]
     numbers = [name for name in offered if ranges["features"][name]["kind"] == "number"]
-    allowed = st.multiselect(page.text("allowed"), offered, default=numbers, key=f"score_allowed_{page.vertical_name}")
+    key = f"score_allowed_{page.vertical_name}"
+    allowed = st.multiselect(page.text("allowed"), offered, numbers, key=key, format_func=lambda n: n.replace("_", " "))
     if not allowed:
         return
     of = (*_content(page, values), tuple(allowed))
@@ -113,8 +114,8 @@ def _show_table(page: Page, found: Counterfactuals) -> None:
         return
     rows = [
         {
-            **{f"{name}": f"{plain_number(before)} → {plain_number(after)}" for name, before, after in one.changes},
             page.text("common.probability"): f"{found.probability:.3f} → {one.probability:.3f}",
+            **{name: f"{plain_number(before)} → {plain_number(after)}" for name, before, after in one.changes},
         }
         for one in found.alternatives
     ]

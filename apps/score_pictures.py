@@ -16,7 +16,7 @@ from apps.models import model_digest, open_scorer
 from apps.page import Page
 from apps.plain_text import plain
 from apps.recent import RecentCase, remember
-from apps.tables import show_rows
+from apps.tables import column_title, show_rows
 from apps.uploads import ARCHIVES, MAX_MEGABYTES, PICTURES, picture_files, shown_name
 from core.data.spreadsheet import harmless_csv
 from core.errors import CrossdomainError
@@ -128,7 +128,9 @@ def show_picture(page: Page, scorer: Any, picture: ScoredPicture) -> None:
     """Decision and probability; the picture by window and level, and under its heat map."""
     row, words = picture.row, scorer.words
     colour = {words.negative: "green", words.doubtful: "orange"}.get(row["decision"], "red")
-    st.markdown(f"### :{colour}-badge[{row['decision']}] {page.text('common.probability')} {row['probability']:.3f}")
+    st.markdown(
+        f"### :{colour}-badge[{page.word(row['decision'])}] {page.text('common.probability')} {row['probability']:.3f}"
+    )
     st.caption(f"{page.text('common.threshold')}: {scorer.model.threshold:.3f}")
     if row.get("abstain"):
         st.warning(page.text("refer"), icon=":material/person_search:")
@@ -141,7 +143,7 @@ def show_picture(page: Page, scorer: Any, picture: ScoredPicture) -> None:
     level = third.slider(page.text("level"), 0.0, 1.0, float(scorer.level), 0.01, key="score_level")
     shown = windowed(np.asarray(picture.image.pixels), black, white)
     left, right = st.columns(2)
-    left.image(np.squeeze(shown), width="stretch")
+    left.image(np.squeeze(shown), caption=page.text("cases.as_it_came"), width="stretch")
     right.image(overlaid(shown, picture.heat, level, opacity), width="stretch")
     right.caption(f"{page.text('area')}: {float((picture.heat >= level).mean()):.1%}")
 
@@ -153,8 +155,11 @@ def windowed(pixels: np.ndarray, low: int, high: int) -> np.ndarray:
 
 
 def _show_subgroup_note(page: Page) -> None:
-    """Groups for which the model does significantly worse, as the run found them."""
+    """Groups for which the model differs significantly from the rest, as the run found them."""
     evidence = page.run.find_json("evaluate", "evidence/evidence.json") or {}
+    told = []
     for group in evidence.get("flagged_subgroups", []):
-        told = f"{group['attribute']} {group['value']}: {group['gaps']}"
-        st.caption(f":material/groups: {plain(told)}")
+        gaps = ", ".join(column_title(page, gap) for gap in group["gaps"].split(", "))
+        told.append(f"{group['attribute']} {group['value']} ({gaps})")
+    if told:
+        st.caption(f":material/groups: {page.text('groups', groups=plain('; '.join(told)))}")

@@ -80,13 +80,8 @@ def test_catalogue_texts_that_pages_ask_for_are_there():
     known = catalogue()
     for path in Path("apps").rglob("*.py"):
         source = path.read_text()
-        page = (
-            "score"
-            if path.stem.startswith(("score_", "row_"))
-            else "cases"
-            if path.stem == "recent_view"
-            else path.stem
-        )
+        parts = {"recent_view": "cases", "retrain_view": "history"}
+        page = "score" if path.stem.startswith(("score_", "row_")) else parts.get(path.stem, path.stem)
         for key in re.findall(r'(?:page\.text|translate)\(\s*"([\w. ]+)"', source):
             full_key = key if "." in key else f"{page}.{key}"
             if path.stem == "page_head" and "." not in key:  # the title of whichever page it stands in for

@@ -15,7 +15,6 @@ from apps.retrain_view import show_retraining
 from apps.stores import open_page_store
 from apps.tables import show_rows
 from core.data.spreadsheet import harmless_csv
-from core.evaluation.metrics import METRICS
 from core.lifecycle.history import NOW, Run, compare_runs, runs_of
 
 MAX_AUDIT_ROWS = 1_000
@@ -61,15 +60,15 @@ def _row(page: Page, run: Run) -> dict[str, Any]:
     name = page.vertical.metrics[0]
     found = run.metrics.get(name) or {}
     return {
-        "run": run_name(run),
+        "run": page.word(run_name(run)),
         "date": run.date[:19],
-        "subject": run.subject,
         name: found.get("value"),
         "low": found.get("low"),
         "high": found.get("high"),
-        "verdict": run.verdict,
-        "release": run.release,
+        "verdict": page.word(run.verdict),
+        "release": page.word(run.release),
         "data": run.data_md5[:8],
+        "subject": run.subject,
     }
 
 
@@ -79,18 +78,22 @@ def _show_metrics(page: Page, runs: list[Run]) -> None:
     if not names:
         return
     st.subheader(page.text("over_time"))
-    name = st.selectbox(page.text("metric"), names, format_func=lambda one: METRICS[one].title, key="history_metric")
+    name = st.selectbox(page.text("metric"), names, format_func=page.metric, key="history_metric")
     table = pd.DataFrame(
         [
-            {"run": run_name(run), "order": place, **{key: run.metrics[name][key] for key in ("value", "low", "high")}}
+            {
+                "run": page.word(run_name(run)),
+                "order": place,
+                **{key: run.metrics[name][key] for key in ("value", "low", "high")},
+            }
             for place, run in enumerate(reversed(runs))
             if name in run.metrics
         ]
     )
     base = alt.Chart(table).encode(
-        x=alt.X("run:N", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=-40))
+        x=alt.X("run:N", sort=alt.SortField("order"), title=None, axis=alt.Axis(labelAngle=-40, labelLimit=160))
     )
-    title = METRICS[name].title
+    title = page.metric(name)
     bars = base.mark_rule(color=COLOURS[0], strokeWidth=2).encode(
         y=alt.Y("low:Q", title=title, scale=alt.Scale(zero=False)), y2=alt.Y2("high:Q")
     )
@@ -105,8 +108,8 @@ def _show_comparison(page: Page, runs: list[Run]) -> None:
     st.subheader(page.text("compare"))
     names = [run_name(run) for run in runs]
     left, right = st.columns(2)
-    later = right.selectbox(page.text("later"), names, index=0, key="history_later")
-    earlier = left.selectbox(page.text("earlier"), names, index=1, key="history_earlier")
+    later = right.selectbox(page.text("later"), names, index=0, key="history_later", format_func=page.word)
+    earlier = left.selectbox(page.text("earlier"), names, index=1, key="history_earlier", format_func=page.word)
     by_name = {run_name(run): run for run in runs}
     found = compare_runs(by_name[earlier], by_name[later])
     st.markdown(f"**{page.text('params')}**")
@@ -118,7 +121,10 @@ def _show_comparison(page: Page, runs: list[Run]) -> None:
     data = page.text("same") if found.data is None else " → ".join(one[:12] or "–" for one in found.data)
     st.markdown(f"**{page.text('data')}**: {data}")
     st.markdown(f"**{page.text('metrics')}**")
-    show_rows(page, pd.DataFrame([vars(one) for one in found.metrics]))
+    table = pd.DataFrame([vars(one) for one in found.metrics])
+    if len(table):
+        table = table.assign(name=table["name"].map(page.metric)).rename(columns={"name": "metric"}).round(4)
+    show_rows(page, table)
 
 
 def _show_drift(page: Page) -> None:
@@ -127,7 +133,14 @@ def _show_drift(page: Page) -> None:
     rows = report.get("shift") or []
     if rows:
         st.subheader(page.text("drift"))
-        show_rows(page, pd.DataFrame(rows))
+        st.caption(page.text("drift_text"))
+        show_rows(page, pd.DataFrame(rows).rename(columns=lambda name: _of_domain(page, name)))
+
+
+def _of_domain(page: Page, name: str) -> str:
+    """`train of bank` in the reader's language; other names as they are."""
+    split, between, domain = name.partition(" of ")
+    return page.text(f"{split}_of", domain=domain) if between and split in ("train", "test") else name
 
 
 def _show_audit(page: Page) -> None:

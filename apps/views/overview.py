@@ -10,9 +10,9 @@ import streamlit as st
 
 from apps.page import Page
 from apps.page_head import is_synthetic
+from apps.verdicts import verdict_text
 from core.errors import BadInputError, CrossdomainError, MissingArtifactError
 from core.evaluation.ledger import champion_verdict
-from core.evaluation.metrics import METRICS
 from core.lifecycle.served_model import served_model
 from core.vertical import vertical_names
 
@@ -44,7 +44,7 @@ def show(page: Page) -> None:
 
 def _show_card(page: Page) -> None:
     """One vertical; a missing or broken run says so in its own card and leaves the others alone."""
-    st.subheader(page.vertical.title)
+    st.subheader(page.word(page.vertical.title))
     try:
         card = _read_card(page)
     except CrossdomainError as error:
@@ -82,7 +82,7 @@ def _show_headline(page: Page, card: Card) -> None:
     found = card.metrics[name]
     left, right = st.columns([1, 1])
     left.metric(
-        METRICS[name].title,
+        page.metric(name),
         f"{found['value']:.3f}",
         f"{found['low']:.3f} – {found['high']:.3f}",
         delta_color="off",
@@ -116,8 +116,11 @@ def _show_transfer(page: Page, card: Card) -> None:
     if before is not None:
         told.insert(0, page.text("before", value=f"{before['mean']:.3f}"))
     colour = VERDICT_COLOURS.get(verdict["verdict"], "gray")
-    st.markdown(f"**{page.text('before_after')}** ({budget}): {' → '.join(told)}")
-    st.markdown(f"**{page.text('verdict')}**: :{colour}-badge[{page.text(verdict['verdict'])}] {verdict['reason']}")
+    st.markdown(
+        f"**{page.text('before_after')}** ({page.text('labels', budget=page.word(budget))}): {' → '.join(told)}"
+    )
+    told = verdict_text(page, card.ledger, verdict)
+    st.markdown(f"**{page.text('verdict')}**: :{colour}-badge[{page.text(verdict['verdict'])}] {told}")
 
 
 def _show_lights(page: Page, card: Card) -> None:

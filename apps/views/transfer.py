@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from apps.charts import HEIGHT, QUIET, VERDICT_COLOURS, colour, hints, interval_points, shape
+from apps.charts import HEIGHT, QUIET, VERDICT_COLOURS, colour, hints, interval_points, legend, shape
 from apps.page import Page
 from apps.page_head import show_head
 from apps.tables import show_rows
@@ -27,6 +27,7 @@ LEDGER_COLUMNS = (
     "verdict",
     "fit_seconds",
 )
+DISTANCE_COLUMNS = ("domain", "proxy_a_distance", "proxy_a_distance_low", "proxy_a_distance_high", "mmd_squared")
 
 
 def show(page: Page) -> None:
@@ -45,11 +46,12 @@ def show(page: Page) -> None:
         budget = st.segmented_control(page.text("budget"), budgets, default=budgets[-1], key="transfer_budget")
         _show_gains(page, table[table["budget"] == (budget or budgets[-1])], ledger)
     st.subheader(page.text("cost"))
-    st.altair_chart(_cost(page, table), width="stretch")
+    st.altair_chart(_cost(page, table, budgets), width="stretch")
     _show_map(page)
     _show_distances(page)
     with st.expander(page.text("table")):
         shown = table[[name for name in LEDGER_COLUMNS if name in table]]
+        shown = shown.assign(verdict=shown["verdict"].map(page.word))
         show_rows(page, shown)
         st.download_button(page.text("common.download_csv"), harmless_csv(shown), "ledger.csv", "text/csv")
 
@@ -61,10 +63,11 @@ def _curves(page: Page, table: pd.DataFrame, budgets: list[str], ledger: dict[st
         x=alt.X("budget:O", sort=budgets, title=page.text("labels"), axis=alt.Axis(labelAngle=0)),
         color=colour("method", methods, page.text("common.method")),
     )
+    title = page.metric(ledger["metric"])
     tooltip = hints(budget="", method="", mean=".3f", low=".3f", high=".3f", verdict="")
-    mean = alt.Y("mean:Q", title=ledger["metric_title"], scale=alt.Scale(zero=False))
+    mean = alt.Y("mean:Q", title=title, scale=alt.Scale(zero=False))
     dodge = alt.XOffset("method:N")
-    low = alt.Y("low:Q", title=ledger["metric_title"], scale=alt.Scale(zero=False))
+    low = alt.Y("low:Q", title=title, scale=alt.Scale(zero=False))
     bars = base.mark_rule(opacity=0.55, strokeWidth=1.5).encode(y=low, y2=alt.Y2("high:Q"), xOffset=dodge)
     points = base.mark_point(filled=True, size=70).encode(
         y=mean, xOffset=dodge, shape=shape("method", methods), tooltip=tooltip
@@ -100,19 +103,21 @@ def _show_gains(page: Page, table: pd.DataFrame, ledger: dict[str, Any]) -> None
     st.write(page.text("verdict_gain", method=best["method"], **told, **values))
 
 
-def _cost(page: Page, table: pd.DataFrame) -> alt.LayerChart:
+def _cost(page: Page, table: pd.DataFrame, budgets: list[str]) -> alt.LayerChart:
     """Seconds of fitting against the gain."""
     known = table[table["difference"].notna()].assign(fit_seconds=table["fit_seconds"].clip(lower=0.01))
     verdicts = [name for name in VERDICT_COLOURS if name in set(known["verdict"])]
-    scale = alt.Scale(domain=verdicts, range=[VERDICT_COLOURS[name] for name in verdicts])
+    known = known.assign(verdict=known["verdict"].map(page.word))
+    words = [page.word(name) for name in verdicts]
+    scale = alt.Scale(domain=words, range=[VERDICT_COLOURS[name] for name in verdicts])
     points = (
         alt.Chart(known)
         .mark_point(filled=True, size=90, opacity=0.9)
         .encode(
             x=alt.X("fit_seconds:Q", scale=alt.Scale(type="log"), title=page.text("seconds")),
             y=alt.Y("difference:Q", title=page.text("gain")),
-            color=alt.Color("verdict:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
-            shape=alt.Shape("budget:N", legend=alt.Legend(orient="bottom", title=page.text("budget"))),
+            color=alt.Color("verdict:N", scale=scale, legend=legend(None)),
+            shape=alt.Shape("budget:N", sort=budgets, legend=legend(page.text("budget"))),
             tooltip=hints(method="", budget="", fit_seconds=".1f", difference="+.3f", verdict=""),
         )
     )
@@ -139,6 +144,8 @@ def _show_map(page: Page) -> None:
         shown = rows[rows["is_wrong"].notna()]
         words = shown["is_wrong"].astype(bool).map({True: page.text("wrong"), False: page.text("right")})
         shown = shown.assign(is_wrong=words)
+    if field == "role":
+        shown = shown.assign(role=shown["role"].map(page.word))
     names = sorted(shown[field].astype(str).unique())
     chart = (
         alt.Chart(shown)
@@ -162,4 +169,6 @@ def _show_distances(page: Page) -> None:
         return
     st.subheader(page.text("distances"))
     st.caption(page.text("distances_text"))
-    show_rows(page, pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    first = [name for name in DISTANCE_COLUMNS if name in table]
+    show_rows(page, table[[*first, *(name for name in table if name not in (*first, "left_out")), "left_out"]])

@@ -10,7 +10,9 @@ from apps.charts import COLOURS, QUIET, colour, dash, hints
 from apps.page import Page
 from apps.page_head import show_head
 from apps.printing import find_chromium, print_to_pdf
-from apps.tables import show_rows
+from apps.tables import column_title, show_rows
+from apps.verdicts import verdict_text
+from core.evaluation.ledger import champion_verdict
 
 SLICE_COLUMNS = (
     "attribute",
@@ -45,10 +47,27 @@ def show(page: Page) -> None:
 
 def _show_release(page: Page, release: dict) -> None:
     """The decision and its gates."""
-    st.subheader(f"{page.text('release')}: {release['headline']}")
-    gates = pd.DataFrame(release["gates"])
-    gates["value"] = gates["value"].map(lambda value: f"{value:.3f}" if isinstance(value, float) else str(value))
-    show_rows(page, gates)
+    st.subheader(f"{page.text('release')}: {page.word(release['headline'])}")
+    gates = pd.DataFrame(release["gates"]).drop(columns="consequence")
+    gates["value"] = gates["value"].map(lambda value: f"{value:.3f}" if isinstance(value, float) else page.word(value))
+    failed = [page.word(gate["consequence"]) for gate in release["gates"]]
+    gates["is_passed"] = [
+        f":green[:material/check:] {page.text('passed')}" if is_passed else f":red[:material/close:] {word}"
+        for is_passed, word in zip(gates["is_passed"], failed, strict=True)
+    ]
+    ledger = page.run.find_json("compare", "ledger_metrics.json")
+    for name in ("name", "wanted"):
+        gates[name] = gates[name].map(page.word)
+    gates["reason"] = [_reason(page, gate, ledger) for gate in release["gates"]]
+    st.table(gates.rename(columns=lambda name: column_title(page, name)), hide_index=True, border="horizontal")
+
+
+def _reason(page: Page, gate: dict, ledger: dict | None) -> str:
+    """Why the gate is there; of the transfer what the ledger says."""
+    method = (page.run.find_json("train", "train_metrics.json") or {}).get("transfer")
+    if gate["name"] != "transfer" or ledger is None or all(one["method"] != method for one in ledger["entries"]):
+        return page.word(gate["reason"])
+    return verdict_text(page, ledger, champion_verdict(ledger, method))
 
 
 def _calibration(page: Page) -> alt.LayerChart:
@@ -79,9 +98,9 @@ def _show_robustness(page: Page) -> None:
             alt.Chart(table[table[kind] != "none"])
             .mark_line(point=True)
             .encode(
-                x=alt.X("strength:O", axis=alt.Axis(labelAngle=0)),
+                x=alt.X("strength:O", title=page.text("strength"), axis=alt.Axis(labelAngle=0)),
                 y=alt.Y("auc:Q", title="AUC", scale=alt.Scale(zero=False)),
-                color=colour(kind, names, "", num_columns=2),
+                color=colour(kind, names, "", is_line=True),
                 strokeDash=dash(kind, names),
                 tooltip=hints(**{kind: "", "strength": "", "auc": ".3f"}),
             )
@@ -114,7 +133,8 @@ def _show_shortcuts(page: Page) -> None:
         return
     st.subheader(page.text("shortcuts"))
     st.caption(page.text("shortcuts_text"))
-    show_rows(page, table)
+    words = {name: table[name].map(page.word) for name in ("asked_of", "measure")}
+    show_rows(page, table.assign(**words))
 
 
 def _show_card(page: Page) -> None:
