@@ -1,6 +1,7 @@
 """Every test runs on one thread and with a cache folder of its own; a developer's cache is neither read nor filled."""
 
 import os
+import sys
 
 import pytest
 
@@ -40,3 +41,11 @@ def no_store_from_outside(monkeypatch):
     """Labels, proposals and users of tests are kept below the test's own project."""
     for name in ("CROSSDOMAIN_STORE", "CROSSDOMAIN_USERS", "CROSSDOMAIN_PROXY_USER_HEADER", "CROSSDOMAIN_ROOT"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def main_module_is_kept():
+    """Streamlit puts its script in the place of `__main__`, which a process that is spawned later would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main

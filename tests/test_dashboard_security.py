@@ -3,7 +3,9 @@
 import io
 import zipfile
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -118,6 +120,9 @@ def test_pages_never_allow_html():
         assert "unsafe_allow_html" not in source and "st.html(" not in source, path
 
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def entry(root, monkeypatch, *, address=None):
     """The dashboard's own first page, as a browser would get it."""
     monkeypatch.setenv("CROSSDOMAIN_ROOT", str(root))
@@ -137,7 +142,12 @@ def test_dashboard_on_every_address_without_users_shows_nothing_but_the_repair(o
 
 def test_wrong_password_ten_times_makes_the_right_one_wait(own_run, monkeypatch):
     add_user(users_path(own_run), "ann", "owner", PASSWORD)
-    for _ in range(10):  # each in a browser session of its own
+    clock = SimpleNamespace(
+        now=lambda _: START + clock.waited, waited=timedelta(), fromisoformat=datetime.fromisoformat
+    )
+    monkeypatch.setattr("core.lifecycle.sign_in.datetime", clock)
+    for _ in range(10):  # each in a browser session of its own, after the wait for the one before
+        clock.waited += timedelta(minutes=1)
         test = entry(own_run, monkeypatch, address="0.0.0.0").run()
         test.text_input[0].set_value("ann")
         test.text_input[1].set_value("wrong password 1")

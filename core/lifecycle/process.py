@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 VARIABLE = "CROSSDOMAIN_PARENT_DEATH"  # the parent's number; children of children (DVC starts the stages) ask as well
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -25,22 +26,29 @@ def with_parent_death(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def die_if_asked() -> None:
-    """`die_with_parent` where the environment says so; one whose parent went before is killed at once."""
+    """`die_with_parent` where the environment says so; one that no longer stands below the told process is killed."""
     asked = os.environ.get(VARIABLE, "")
     if not asked or not sys.platform.startswith("linux"):
         return
     die_with_parent()
-    if not _is_running(int(asked)):
+    if not _is_below(int(asked)):
         os.kill(os.getpid(), signal.SIGKILL)
     os.environ[VARIABLE] = str(os.getpid())
 
 
-def _is_running(pid: int) -> bool:
-    """Linux alone: elsewhere signal 0 is no question."""
+def _is_below(ancestor: int) -> bool:
+    """Whether this process descends from that one: a killed one's children are given to another at once, while its
+    number lives on until somebody asks how it ended."""
+    pid = os.getpid()
+    while pid > 1 and pid != ancestor:
+        pid = _parent_of(pid)
+    return pid == ancestor
+
+
+def _parent_of(pid: int) -> int:
+    """The fourth field of /proc/PID/stat; the second, a name in brackets, may hold anything. 0: it is gone."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        told = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(told.rpartition(")")[2].split()[1])
