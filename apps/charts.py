@@ -69,8 +69,11 @@ def interval_points(
     return alt.layer(*layers).properties(height=ROOM_FOR_AXIS + ROW_HEIGHT * len(table))
 
 
-def contribution_bars(table: pd.DataFrame, title: str) -> alt.Chart:
-    """What raised and what lowered the log-odds; columns `column` and `contribution`, largest first."""
+def contribution_bars(table: pd.DataFrame) -> alt.Chart:
+    """What raised and what lowered the log-odds; columns `column` and `contribution`, largest first.
+
+    Its title is for above it: on a phone an axis' title does not fit beside the names.
+    """
     shown = table.assign(direction=(table["contribution"] > 0).map({True: "+", False: "−"}))
     scale = alt.Scale(domain=["+", "−"], range=[BAD, COLOURS[0]])
     names = alt.Axis(labelLimit=220, labelOverlap=False)
@@ -78,7 +81,7 @@ def contribution_bars(table: pd.DataFrame, title: str) -> alt.Chart:
         alt.Chart(shown)
         .mark_bar()
         .encode(
-            x=alt.X("contribution:Q", title=title),
+            x=alt.X("contribution:Q", title=None),
             y=alt.Y("column:N", sort=list(shown["column"]), title=None, axis=names),
             color=alt.Color("direction:N", scale=scale, legend=None),
             tooltip=hints(column="", contribution="+.3f"),

@@ -110,7 +110,8 @@ def _show_row(page: Page, scorer: Any, samples: Samples) -> None:
     values = scorer.model.contributions(samples).iloc[0]
     table = values.rename("contribution").rename_axis("column").reset_index()
     table = table.reindex(table["contribution"].abs().sort_values(ascending=False).index).head(12)
-    right.altair_chart(contribution_bars(table, page.text("cases.contribution")), width="stretch")
+    right.caption(page.text("cases.contribution"))
+    right.altair_chart(contribution_bars(table), width="stretch")
 
 
 def _pixels(samples: Samples) -> np.ndarray:

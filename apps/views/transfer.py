@@ -35,8 +35,8 @@ def show(page: Page) -> None:
     ledger = page.run.read_json("compare", "ledger_metrics.json")
     show_head(page, baseline=ledger["baseline"])
     table = pd.DataFrame(ledger["entries"])
-    budgets = list(dict.fromkeys(table["budget"].astype(str)))
-    table["budget"] = table["budget"].astype(str)
+    table["budget"] = [page.word(budget) for budget in table["budget"]]
+    budgets = list(dict.fromkeys(table["budget"]))
     left, right = st.columns([3, 2])
     with left:
         st.subheader(page.text("curves"))
@@ -50,10 +50,10 @@ def show(page: Page) -> None:
     _show_map(page)
     _show_distances(page)
     with st.expander(page.text("table")):
-        shown = table[[name for name in LEDGER_COLUMNS if name in table]]
-        shown = shown.assign(verdict=shown["verdict"].map(page.word))
-        show_rows(page, shown)
-        st.download_button(page.text("common.download_csv"), harmless_csv(shown), "ledger.csv", "text/csv")
+        columns = [name for name in LEDGER_COLUMNS if name in table]
+        show_rows(page, table[columns].assign(verdict=table["verdict"].map(page.word)))
+        as_written = harmless_csv(pd.DataFrame(ledger["entries"])[columns])
+        st.download_button(page.text("common.download_csv"), as_written, "ledger.csv", "text/csv")
 
 
 def _curves(page: Page, table: pd.DataFrame, budgets: list[str], ledger: dict[str, Any]) -> alt.LayerChart:
