@@ -14,6 +14,7 @@ from killed_lender import Before, Lender, Start, problems_of, wrong_scores
 
 from core.lifecycle.retrain.journal import Journal
 from core.lifecycle.retrain.loop import EXIT_CODES
+from core.stages import STAGES
 
 RANDOM = "random"
 FILES = {"rows file": "take_in", "dvc.lock": "train"}  # aims at a file's writing, and the step after which it is over
@@ -140,9 +141,12 @@ class Killer:
         return lambda: aim in BEGUN.findall(start.said)
 
     def left_seconds(self, delivery: Path) -> float:
-        """Of a whole run, without the steps that are done."""
+        """Of a whole run, without the steps and the pipeline's stages that are done."""
         journal = self.lender.journal_of(delivery.stem)
         done = sum(self.usual.get(step, 0.0) for step in (journal.values["steps"] if journal else {}))
+        stages = [STAGES.index(kill.stage) for kill in self.kills if kill.delivery == delivery.stem and kill.stage]
+        if stages and (journal is None or "train" not in journal.values["steps"]):
+            done += self.usual.get("train", 0.0) * max(stages) / len(STAGES)
         return max(self.run_seconds - done, 5.0)
 
     def await_orphans(self, problems: list[str]) -> float:
