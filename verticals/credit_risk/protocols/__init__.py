@@ -1,4 +1,4 @@
-"""Benchmark protocols C1-C4 and R1: `crossdomain compare credit_risk --protocol c1` writes results/c1.json.
+"""Benchmark protocols C1-C4, R1 and R3: `crossdomain compare credit_risk --protocol c1` writes results/c1.json.
 
 Each is a function (root, *, report) -> result dictionary. It imports what it needs when it is called.
 """
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-NAMES = ("c1", "c2", "c3", "c4", "r1")
+NAMES = ("c1", "c2", "c3", "c4", "r1", "r3")
 
 
 def _run(name: str, root: Path, *, report: Callable[[str], None] = print, **options: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-NAMES = ("d1", "d1g", "d2", "d3", "d4", "r2")
+NAMES = ("d1", "d1g", "d2", "d3", "d4", "r2", "r3")
 
 
 def _run(name: str, root: Path, *, report: Callable[[str], None] = print, **options: Any) -> dict[str, Any]:

@@ -90,8 +90,8 @@ def write_deliveries(folder: Path) -> tuple[list[Delivery], list[Delivery]]:
     source = locate_cells()
     cells = read_cells(source, read_demo_spec("elpv_poly").sha256)
     cells["cell"] = cells["file"].map(lambda name: Path(name).stem)
-    parts = _in_parts(cells[cells["cell_type"] == "mono"], NUM_FIRST, "mono")
-    later = _in_parts(cells[cells["cell_type"] == "poly"], NUM_LATER, "poly")
+    parts = in_parts(cells[cells["cell_type"] == "mono"], NUM_FIRST, "mono")
+    later = in_parts(cells[cells["cell_type"] == "poly"], NUM_LATER, "poly")
     first = [_delivery(folder, name, part, source, has_labels=True) for name, part in parts.items()]
     names, deliveries = list(later), []
     for place, name in enumerate(names):
@@ -103,7 +103,7 @@ def write_deliveries(folder: Path) -> tuple[list[Delivery], list[Delivery]]:
     return first, deliveries
 
 
-def _in_parts(cells: pd.DataFrame, num_parts: int, name: str) -> dict[str, pd.DataFrame]:
+def in_parts(cells: pd.DataFrame, num_parts: int, name: str) -> dict[str, pd.DataFrame]:
     """Whole module blocks in their order, the same number of cells a part as near as that goes."""
     blocks = pd.unique(cells["module_block"])
     sizes = cells["module_block"].value_counts().reindex(blocks).to_numpy()
