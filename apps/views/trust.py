@@ -9,6 +9,7 @@ import streamlit as st
 from apps.charts import COLOURS, QUIET, colour, dash, hints
 from apps.page import Page
 from apps.page_head import show_head
+from apps.plain_text import plain
 from apps.printing import find_chromium, print_to_pdf
 from apps.tables import column_title, show_rows
 from apps.verdicts import verdict_text
@@ -48,18 +49,20 @@ def show(page: Page) -> None:
 def _show_release(page: Page, release: dict) -> None:
     """The decision and its gates."""
     st.subheader(f"{page.text('release')}: {page.word(release['headline'])}")
-    gates = pd.DataFrame(release["gates"]).drop(columns="consequence")
-    gates["value"] = gates["value"].map(lambda value: f"{value:.3f}" if isinstance(value, float) else page.word(value))
-    failed = [page.word(gate["consequence"]) for gate in release["gates"]]
-    gates["is_passed"] = [
-        f":green[:material/check:] {page.text('passed')}" if is_passed else f":red[:material/close:] {word}"
-        for is_passed, word in zip(gates["is_passed"], failed, strict=True)
-    ]
     ledger = page.run.find_json("compare", "ledger_metrics.json")
-    for name in ("name", "wanted"):
-        gates[name] = gates[name].map(page.word)
-    gates["reason"] = [_reason(page, gate, ledger) for gate in release["gates"]]
-    st.table(gates.rename(columns=lambda name: column_title(page, name)), hide_index=True, border="horizontal")
+    for gate in release["gates"]:
+        left, right = st.columns([2, 5])  # one below the other on a phone
+        consequence = plain(page.word(gate["consequence"]))
+        mark = (
+            f":green[:material/check:] {page.text('passed')}"
+            if gate["is_passed"]
+            else f":red[:material/close:] {consequence}"
+        )
+        left.markdown(f"**{plain(page.word(gate['name']))}**  \n{mark}")
+        value = f"{gate['value']:.3f}" if isinstance(gate["value"], float) else page.word(gate["value"])
+        wanted = f"{column_title(page, 'wanted')}: {page.word(gate['wanted'])}"
+        right.markdown(plain(f"{value} · {wanted}"))
+        right.caption(plain(_reason(page, gate, ledger)))
 
 
 def _reason(page: Page, gate: dict, ledger: dict | None) -> str:
