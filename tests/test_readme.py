@@ -136,3 +136,37 @@ def test_readme_count_of_the_dicom_files_is_that_of_the_benchmark():
     result = read_json(ROOT / "verticals/chest_xray/results/dicom.json")
     assert (result["files"], result["scored"], result["objects_with_errors"]) == (79, 4, 0)
     assert sum(result["refused_by_reason"].values()) == 75
+
+
+def test_readme_kills_are_those_of_the_benchmark():
+    result = read_json(RESULTS / "retrain_kills.json")
+    random, aimed = result["random_kills"]["all"], result["aimed_kills"]["all"]
+    assert f"**Killed {random + aimed} times**" in README and f"{random} at random moments, {aimed} aimed" in README
+    assert result["failures"] == 0 and not any(result["left_over"].values()) and result["two_at_once"]["is_clean"]
+    told = result["comparison_with_a_twin_that_was_not_killed"]
+    assert all(value for name, value in told.items() if name.endswith("equal"))
+    assert f"after {told['months']} months equal to a twin" in README
+    assert f"rollback {result['rollback_seconds']['largest']:.1f} s at most" in README
+
+
+def test_readme_warm_starts_are_those_of_r3():
+    credit = read_json(RESULTS / "r3.json")["learners"]
+    cells = read_json(ROOT / "verticals/defect_detection/results/r3.json")["learners"]["image_probe"]
+    linear, trees = (credit[name]["next_delivery"] for name in ("logistic_regression", "boosted_trees"))
+    for told in (linear["warm"], trees["warm"], cells["next_delivery"]["warm"], cells["next_delivery"]["rehearsal"]):
+        gap = told["auc_minus_scratch"]
+        assert f"{gap['value']:.3f} [{gap['low']:.3f}, {gap['high']:.3f}]" in README and gap["high"] < 0
+    both = [told["rehearsal"]["auc_minus_scratch"] for told in (linear, trees)]
+    assert f"{both[0]['value']:.3f}, {both[1]['value']:.3f} (both within chance)" in README
+    assert all(gap["low"] < 0 < gap["high"] for gap in both)
+
+
+def test_readme_load_is_that_of_the_benchmark():
+    told = read_json(RESULTS / "dashboard_load.json")
+    without = read_json(RESULTS / "dashboard_load_no_pause.json")["together"]
+    together, alone = told["together"], told["alone"]
+    switch, score = together["page_switch"]["p95"], together["score"]["p95"]
+    assert f"page switch p95 {switch:.1f} s, score {score:.1f} s" in README
+    assert f"{without['page_switch']['p95']:.1f} and {without['score']['p95']:.1f} s" in README
+    assert f"alone, median, {alone['page_switch']['p50']:.1f} and {alone['score']['p50']:.1f} s" in README
+    assert f"first page {told['first_page']['warm']['p50']:.1f} s warm" in README

@@ -6,6 +6,7 @@ import getpass
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -98,6 +99,7 @@ def promote(
     before, by = read_stages(root, vertical), who or getpass.getuser()
     after = promote_version(root, vertical, version, who=by, reason=reason, allow_dirty=allow_dirty)
     _tell_champion(vertical, before, after)
+    _tell_mlflow(root, vertical)
 
 
 @app.command("rollback")
@@ -119,6 +121,7 @@ def rollback(
     before = read_stages(root, vertical)
     after = roll_back(root, vertical, who=who or getpass.getuser(), reason=reason, to=to)
     _tell_champion(vertical, before, after)
+    _tell_mlflow(root, vertical)
 
 
 @app.command("archive")
@@ -194,6 +197,20 @@ def _tell_champion(vertical: str, before: Stages, after: Stages) -> None:
         return
     typer.echo(f"{vertical}: {after.champion} is the champion now; before it was {before.champion or 'none'}.")
     typer.echo(f"Keep it: git add registry/{vertical} && git commit -m '{vertical}: champion {after.champion}'")
+
+
+def _tell_mlflow(root: Path, vertical: str) -> None:
+    """Where `retrain.mlflow` names a server; the champion here is the champion, whatever it answers."""
+    from core.lifecycle.registry.mlflow_mirror import MlflowParams, tell_mlflow
+    from core.params import parse_section, read_params_file
+
+    section = (read_params_file(root / "params.yaml").get(vertical) or {}).get("retrain") or {}
+    params = parse_section(MlflowParams, section.get("mlflow") or {}, where=f"{vertical}.retrain.mlflow")
+    told = tell_mlflow(root, vertical, params)
+    if "error" in told:
+        typer.echo(f"MLflow was not told: {told['error']}. The next promotion or retraining tells it.", err=True)
+    elif told:
+        typer.echo(f"MLflow: alias champion of {told['model']} is version {told['champion']}.")
 
 
 def _print_json(value: Any) -> None:

@@ -67,6 +67,26 @@ def replay_table(result: Result) -> str:
     return markdown_table(head, rows)
 
 
+def warm_start_table(result: Result) -> str:
+    """Each learner from scratch, grown on, and with old rows beside; the next delivery and the first period."""
+    rows = []
+    for learner, told in result["learners"].items():
+        for way, next_told in told["next_delivery"].items():
+            sides = (next_told, told["first_period"][way])
+            aucs = [figure(side["auc"], "value") for side in sides]
+            gaps = [figure(side.get("auc_minus_scratch", {}), "value", sign=True) for side in sides]
+            rows.append([learner, way, aucs[0], gaps[0], aucs[1], gaps[1]])
+    head = [
+        "learner",
+        "way",
+        "AUC of the next delivery [95 %]",
+        "minus scratch",
+        "AUC of the first period",
+        "minus scratch",
+    ]
+    return markdown_table(head, rows)
+
+
 def results_of(root: Path, vertical: str) -> Iterator[tuple[ResultTable, Result]]:
     """(table, JSON) of every protocol of a vertical that has a result file."""
     tables = importlib.import_module(f"verticals.{vertical}.results_tables").TABLES

@@ -1,4 +1,4 @@
-"""How the results of C1 to C4 and R1 are shown; see core/reporting/result_tables.py."""
+"""How the results of C1 to C4, R1 and R3 are shown; see core/reporting/result_tables.py."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.reporting.result_tables import (
     ledger_table,
     markdown_table,
     replay_table,
+    warm_start_table,
 )
 
 C2_SHORT = ("xgboost_plain", "logistic_regression", "boosted_trees", "fused", "text_fusion")
@@ -69,5 +70,10 @@ TABLES: Mapping[str, ResultTable] = {
     "c4": ResultTable("C4. Other lenders to German credit, few labels", c4_table, is_in_readme=False),
     "r1": ResultTable(
         "R1. LendingClub month by month, 2011 and 2012, through the retraining loop", replay_table, is_in_readme=False
+    ),
+    "r3": ResultTable(
+        "R3. LendingClub month by month: trained on from the last model, or from scratch on all months",
+        warm_start_table,
+        is_in_readme=False,
     ),
 }

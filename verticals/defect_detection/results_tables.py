@@ -12,6 +12,7 @@ from core.reporting.result_tables import (
     ledger_table,
     markdown_table,
     replay_table,
+    warm_start_table,
 )
 
 D2_ROWS = (("source_only", 0), ("aligned", 0), ("anomaly_guided", 0), ("target_only", 50), ("aligned", 50))
@@ -123,6 +124,11 @@ TABLES: Mapping[str, ResultTable] = {
     "r2": ResultTable(
         "R2. A line of mono cells turns to poly, ten deliveries, labels two late, through the retraining loop",
         replay_table,
+        is_in_readme=False,
+    ),
+    "r3": ResultTable(
+        "R3. The deliveries of R2: trained on from the last model, or from scratch on all",
+        warm_start_table,
         is_in_readme=False,
     ),
 }

@@ -17,6 +17,7 @@ from core.errors import BadInputError, CrossdomainError
 from core.learners.scoring_model import ScoringModel
 from core.lifecycle.pipeline import reproduce
 from core.lifecycle.registry import champion_folder, read_stages, read_version
+from core.lifecycle.registry.mlflow_mirror import tell_mlflow
 from core.lifecycle.registry.records import utc_now
 from core.lifecycle.retrain.batch_source import BatchSource
 from core.lifecycle.retrain.deciding import changed_code, commit_run, decide, push_version, register_challenger
@@ -236,7 +237,14 @@ class Run:
         if self.retrain.prometheus_file:
             journals = {**self.last_runs(), self.name: values}
             write_prometheus(self.root / self.retrain.prometheus_file, journals)
-        return {"report": page, "sent": notify(self.retrain.notify, message_of(values, report=page))}
+        mlflow = tell_mlflow(self.root, self.name, self.retrain.mlflow)
+        if "error" in mlflow:
+            self.report(f"MLflow was not told: {mlflow['error']}")
+        return {
+            "report": page,
+            "sent": notify(self.retrain.notify, message_of(values, report=page)),
+            "mlflow": mlflow,
+        }
 
     def last_runs(self) -> dict[str, dict[str, Any]]:
         """vertical -> journal of its last ended run: a metrics file that several share keeps the others' figures."""

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from core.lifecycle.monitor.options import MonitorOptions
 from core.lifecycle.monitor.recommend import MonitorPolicy
+from core.lifecycle.registry.mlflow_mirror import MlflowParams
 from core.lifecycle.retrain.gate_limits import GateLimits
 from core.lifecycle.retrain.notifying import NotifyParams
 from core.params import VerticalParams, parse_section
@@ -38,6 +39,7 @@ class RetrainParams:
     policy: MonitorPolicy = field(default_factory=MonitorPolicy)
     gates: GateLimits = field(default_factory=GateLimits)
     notify: NotifyParams = field(default_factory=NotifyParams)
+    mlflow: MlflowParams = field(default_factory=MlflowParams)
     waived: tuple[str, ...] = ()
     allow_dirty: bool = False
     commit: bool = False

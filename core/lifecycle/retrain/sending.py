@@ -22,15 +22,16 @@ from core.artifacts import to_plain
 BACK_OFF_SECONDS = (0.5, 2.0)  # before the second and the third attempt
 TRY_AGAIN_STATUS = (408, 425, 429)  # and all from 500 on
 TLS_FROM_THE_START_PORT = 465
+MAX_ANSWER_BYTES = 16 * 2**20
 MAX_TOLD_CHARACTERS = 200  # of what a server says
 
 
 class SendingError(Exception):
     """Why a message did not go out, in words that hold no secret."""
 
-    def __init__(self, message: str, *, is_temporary: bool = False) -> None:
+    def __init__(self, message: str, *, is_temporary: bool = False, status: int | None = None) -> None:
         super().__init__(message)
-        self.is_temporary = is_temporary
+        self.is_temporary, self.status = is_temporary, status
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,40 @@ def post_json(url: str, values: Mapping[str, Any], *, timeout_seconds: float) ->
     Raises:
         SendingError: the address is none, or three attempts did not get a 2xx answer.
     """
+    _exchange(url, values, method="POST", token="", timeout_seconds=timeout_seconds)
+
+
+def call_json(
+    url: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    method: str = "POST",
+    token: str = "",
+    timeout_seconds: float,
+) -> dict[str, Any]:
+    """Ask a server that speaks JSON; its answer. values: the body, none for GET. token: of a bearer, shown nowhere.
+
+    Raises:
+        SendingError: as `post_json`, with the HTTP status where there is one, or an answer that is no JSON object.
+    """
+    body = _exchange(url, values, method=method, token=token, timeout_seconds=timeout_seconds)
+    try:
+        told = json.loads(body or b"{}")
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise SendingError(f"{urlsplit(url).hostname} did not answer with a JSON object")
+    return told
+
+
+def _exchange(url: str, values: Mapping[str, Any] | None, *, method: str, token: str, timeout_seconds: float) -> bytes:
     if problem := web_problem(url):
         raise SendingError(f"the address {problem}")
-    body = json.dumps(to_plain(dict(values)), allow_nan=False, default=str).encode("ascii")
+    body = None if values is None else json.dumps(to_plain(dict(values)), allow_nan=False, default=str).encode("ascii")
     headers = {"Content-Type": "application/json", "User-Agent": "crossdomain"}
-    request = Request(url, data=body, headers=headers, method="POST")
-    _trying_again(lambda: _post_once(request, urlsplit(url).hostname or "", timeout_seconds))
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    request = Request(url, data=body, headers=headers, method=method)
+    return _trying_again(lambda: _ask_once(request, urlsplit(url).hostname or "", timeout_seconds))
 
 
 def send_mail(mail: EmailMessage, server: MailServer) -> None:
@@ -91,7 +120,7 @@ def send_mail(mail: EmailMessage, server: MailServer) -> None:
     _trying_again(lambda: _mail_once(mail, server))
 
 
-def _trying_again(send: Callable[[], None]) -> None:
+def _trying_again(send: Callable[[], Any]) -> Any:
     """Up to three attempts, as long as the failure is of a kind that passes."""
     for pause in (*BACK_OFF_SECONDS, None):
         try:
@@ -104,15 +133,16 @@ def _trying_again(send: Callable[[], None]) -> None:
             time.sleep(pause)
 
 
-def _post_once(request: Request, host: str, timeout_seconds: float) -> None:
+def _ask_once(request: Request, host: str, timeout_seconds: float) -> bytes:
     try:
-        with build_opener(_NoRedirect).open(request, timeout=timeout_seconds):
-            return
+        with build_opener(_NoRedirect).open(request, timeout=timeout_seconds) as answer:
+            return answer.read(MAX_ANSWER_BYTES)
     except HTTPError as error:
         error.close()
         hint = "; a redirect is not followed, give the final address" if 300 <= error.code < 400 else ""
         is_temporary = error.code in TRY_AGAIN_STATUS or error.code >= 500
-        raise SendingError(f"{host} answered HTTP {error.code}{hint}", is_temporary=is_temporary) from None
+        told = f"{host} answered HTTP {error.code}{hint}"
+        raise SendingError(told, is_temporary=is_temporary, status=error.code) from None
     except (OSError, HTTPException) as error:
         raise SendingError(f"{host}: {_reason(error, timeout_seconds)}", is_temporary=True) from None
 
