@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.errors import BadParamsError
+from core.lifecycle import sending
 from core.lifecycle.registry import mlflow_mirror as mirror_module
 from core.lifecycle.registry import promote, read_stages, rollback
 from core.lifecycle.registry.mlflow_mirror import MlflowMirror, MlflowParams, tell_mlflow
-from core.lifecycle.retrain import sending
 
 TOKEN = "s3cr3t-token"
 

@@ -20,7 +20,7 @@ from retrain_journals import journal_of
 from small_mail_server import mail_server
 
 from core.errors import BadParamsError
-from core.lifecycle.retrain import sending
+from core.lifecycle import sending
 from core.lifecycle.retrain.notifying import NotifyParams, message_of, notify
 from core.params import parse_section
 
@@ -361,3 +361,20 @@ def test_settings_are_refused_at_construction_too():
 @pytest.mark.parametrize("url", ["https://[", "https://host:99999/", "http://", "https://h\u00f6st/"])
 def test_odd_addresses_are_problems_and_no_crash(url):
     assert sending.web_problem(url)
+
+
+def test_webhook_that_takes_the_message_and_never_ends_its_answer_gets_it_once():
+    got = []
+
+    def take_and_hang(server):
+        connection, _ = server.accept()
+        with connection:
+            got.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+            time.sleep(1.0)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=take_and_hang, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        (told,) = notify(NotifyParams(webhook_url=url, timeout_seconds=0.3), message())
+    assert told["ok"] and len(got) == 1

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from core.errors import BadParamsError
 from core.lifecycle.registry.records import Version, list_versions
 from core.lifecycle.registry.stages import read_stages
-from core.lifecycle.retrain.sending import SendingError, call_json, web_problem
+from core.lifecycle.sending import SendingError, address_problem, call_json
 from core.strict import STRICT
 
 ALIAS, OWN_TAG = "champion", "crossdomain_version"
@@ -38,8 +38,7 @@ class MlflowParams:
     timeout_seconds: float = Field(default=10.0, gt=0.0, le=300.0)
 
     def __post_init__(self) -> None:
-        problem = web_problem(self.url) if self.url and not self.url.startswith("$") else ""
-        if problem:
+        if problem := address_problem(self.url):
             raise BadParamsError(
                 f"params.yaml: mlflow.url {problem}.", repair="Give https://... or $NAME of an environment variable."
             )

@@ -14,18 +14,18 @@ from pydantic.dataclasses import dataclass
 
 from core.errors import BadParamsError
 from core.lifecycle.retrain.journal_facts import SYMBOLS, headline_of, outcome_of, reasons_of, result_of
-from core.lifecycle.retrain.sending import (
+from core.lifecycle.sending import (
     TLS_FROM_THE_START_PORT,
+    VARIABLE,
     MailServer,
     SendingError,
+    address_problem,
     post_json,
     send_mail,
-    web_problem,
 )
 from core.strict import STRICT
 
 Outcome = Literal["promoted", "kept", "refused", "held", "failed"]
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
 
@@ -150,10 +150,7 @@ def _from_environment(name: str) -> str:
 def _webhook_problems(params: NotifyParams) -> list[tuple[str, str, str]]:
     """(setting, what is wrong, repair) of the first problem, without the address itself."""
     repair = "Give https://... or, as such an address is a secret, $NAME of an environment variable."
-    if params.webhook_url.startswith("$"):
-        is_name = VARIABLE.fullmatch(params.webhook_url[1:])
-        return [] if is_name else [("webhook_url", "is no environment variable's name after its $", repair)]
-    problem = web_problem(params.webhook_url) if params.webhook_url else ""
+    problem = address_problem(params.webhook_url)
     return [("webhook_url", problem, repair)] if problem else []
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from core.data.samples import Samples
 from core.evaluation.delong import delong_interval
@@ -100,5 +101,5 @@ def _told(paired: PairedResult) -> dict[str, float]:
 
 def _probability(logits: np.ndarray) -> np.ndarray:
     """(N, 2)."""
-    positive = 1.0 / (1.0 + np.exp(-logits))
+    positive = expit(logits)
     return np.column_stack([1.0 - positive, positive])

@@ -26,8 +26,8 @@ def run(root: Path, *, report: Callable[[str], None] = print) -> dict[str, Any]:
     Raises:
         MissingArtifactError: a line is not in data/; the repair names the command.
     """
-    picture = {name: value for name, value in SECTION["prepare"]["image"].items()}
-    samples = open_lines(root, ["elpv_poly", "elpv_mono"], ImageSpec(**picture), report=report)
+    spec = ImageSpec(**SECTION["prepare"]["image"])
+    samples = open_lines(root, ["elpv_poly", "elpv_mono"], spec, report=report)
     cells = pd.DataFrame({"row": np.arange(len(samples)), "module_block": samples.groups, "domain": samples.domains})
     before = cells[cells["domain"] == "elpv_mono"]
     blocks = before["module_block"].unique()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import smtplib
 import ssl
 import time
@@ -19,6 +20,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from core.artifacts import to_plain
 
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 BACK_OFF_SECONDS = (0.5, 2.0)  # before the second and the third attempt
 TRY_AGAIN_STATUS = (408, 425, 429)  # and all from 500 on
 TLS_FROM_THE_START_PORT = 465
@@ -67,15 +69,22 @@ def web_problem(url: str) -> str:
     return "" if url.isascii() and url.isprintable() and " " not in url else "holds spaces or letters beyond ASCII"
 
 
+def address_problem(told: str) -> str:
+    """As `web_problem` of a setting: an address, "$NAME" of the environment variable that holds one, or empty."""
+    if told.startswith("$"):
+        return "" if VARIABLE.fullmatch(told[1:]) else "is no environment variable's name after its $"
+    return web_problem(told) if told else ""
+
+
 def post_json(url: str, values: Mapping[str, Any], *, timeout_seconds: float) -> None:
-    """POST the values as JSON.
+    """POST the values as JSON; what the server says beyond its status is not waited for.
 
     timeout_seconds: of each step on the network (connect, one read), so that a silent server costs three of them.
 
     Raises:
         SendingError: the address is none, or three attempts did not get a 2xx answer.
     """
-    _exchange(url, values, method="POST", token="", timeout_seconds=timeout_seconds)
+    _exchange(url, values, timeout_seconds=timeout_seconds)
 
 
 def call_json(
@@ -91,7 +100,9 @@ def call_json(
     Raises:
         SendingError: as `post_json`, with the HTTP status where there is one, or an answer that is no JSON object.
     """
-    body = _exchange(url, values, method=method, token=token, timeout_seconds=timeout_seconds)
+    body = _exchange(
+        url, values, method=method, token=token, timeout_seconds=timeout_seconds, num_bytes=MAX_ANSWER_BYTES
+    )
     try:
         told = json.loads(body or b"{}")
     except ValueError:
@@ -101,14 +112,23 @@ def call_json(
     return told
 
 
-def _exchange(url: str, values: Mapping[str, Any] | None, *, method: str, token: str, timeout_seconds: float) -> bytes:
+def _exchange(
+    url: str,
+    values: Mapping[str, Any] | None,
+    *,
+    method: str = "POST",
+    token: str = "",
+    timeout_seconds: float,
+    num_bytes: int = 0,
+) -> bytes:
+    """The first bytes of the answer; of 0 none is read, so that a message that arrived is never sent twice."""
     if problem := web_problem(url):
         raise SendingError(f"the address {problem}")
     body = None if values is None else json.dumps(to_plain(dict(values)), allow_nan=False, default=str).encode("ascii")
     headers = {"Content-Type": "application/json", "User-Agent": "crossdomain"}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     request = Request(url, data=body, headers=headers, method=method)
-    return _trying_again(lambda: _ask_once(request, urlsplit(url).hostname or "", timeout_seconds))
+    return _trying_again(lambda: _ask_once(request, urlsplit(url).hostname or "", timeout_seconds, num_bytes))
 
 
 def send_mail(mail: EmailMessage, server: MailServer) -> None:
@@ -133,10 +153,10 @@ def _trying_again(send: Callable[[], Any]) -> Any:
             time.sleep(pause)
 
 
-def _ask_once(request: Request, host: str, timeout_seconds: float) -> bytes:
+def _ask_once(request: Request, host: str, timeout_seconds: float, num_bytes: int) -> bytes:
     try:
         with build_opener(_NoRedirect).open(request, timeout=timeout_seconds) as answer:
-            return answer.read(MAX_ANSWER_BYTES)
+            return answer.read(num_bytes)
     except HTTPError as error:
         error.close()
         hint = "; a redirect is not followed, give the final address" if 300 <= error.code < 400 else ""
