@@ -91,7 +91,10 @@ def series_from_prices(
     is_after_gap = np.append(False, np.diff(days) > np.timedelta64(max_gap_days, "D"))[: len(days)]
     is_kept = ~np.isnan(returns) & ~is_after_gap
     if not is_kept.any():
-        raise BadInputError(f"{name}: {len(days)} usable days give no return.", repair="Give more days.")
+        raise BadInputError(
+            f"{name}: {len(days):,} usable days give no return.",
+            repair=f"Give daily rows: a return across more than {max_gap_days} days is left out.",
+        )
     problems += _problems(rows[is_after_gap], "date", days[is_after_gap], GAP)
     variance, is_sound, is_told = _day_variance(ordered, level, returns)
     if RANGE.issubset(ordered.columns):
