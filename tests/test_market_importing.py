@@ -10,6 +10,7 @@ from core.data.domain_folder import batch_path, read_batches, sha256_of
 from core.data.fetching import locate_package_file
 from core.errors import BadInputError, MissingArtifactError
 from verticals.market_risk.checks import split_ratio
+from verticals.market_risk.columns import decimal_mark
 from verticals.market_risk.dataset import read_market
 from verticals.market_risk.domains import read_demo_spec
 from verticals.market_risk.domains.synthetic import synthetic_market
@@ -152,6 +153,30 @@ def test_returns_are_read_as_told(kind, unit, scale, tmp_path):
     np.testing.assert_allclose(series.returns, expected.returns, rtol=1e-6)
     np.testing.assert_allclose(series.day_variance, expected.returns**2, rtol=1e-6)
     assert not series.has_range
+
+
+def test_returns_with_decimal_commas_and_three_digits_are_no_thousands(tmp_path):
+    table = returns_table(100)
+    table["ret"] = table["ret"].map("{:.3f}".format)
+    expected = series_of(take_in(tmp_path, table, domain="plain", returns="log", unit="percent"))
+    table["ret"] = table["ret"].str.replace(".", ",")
+    report = take_in(tmp_path, table, separator=";", returns="log", unit="percent")
+    np.testing.assert_array_equal(series_of(report).returns, expected.returns)
+
+
+@pytest.mark.parametrize(
+    ("texts", "mark"),
+    [
+        (["1.5", "1,234.5"], "."),
+        (["1,5", "1.234,5"], ","),
+        (["0,123", "1,234"], ","),
+        (["-0,123", None, "12,345"], ","),
+        (["1,234", "2,345"], "."),
+        (["0.5", "1,234.5", "12.25"], "."),
+    ],
+)
+def test_decimal_mark_is_one_for_all_numbers_of_a_file(texts, mark):
+    assert decimal_mark(pd.Series(texts, dtype=object)) == mark
 
 
 def test_close_only_and_incomplete_ranges_give_squared_returns(tmp_path):
@@ -443,9 +468,31 @@ def test_earlier_history_may_come_later(tmp_path):
 def test_batch_of_one_day_in_the_first_file_s_date_format_is_read(tmp_path):
     frame = market()
     day_first = frame.assign(Date=pd.to_datetime(frame["Date"]).dt.strftime("%d/%m/%Y"))
-    take_in(tmp_path, day_first.iloc[:600])
-    report = take_in(tmp_path, day_first.iloc[600:601], batch="one")
-    assert str(series_of(report).dates[-1]) == frame["Date"][600]
+    row = next(row for row in range(600, NUM_DAYS) if day_first["Date"][row].startswith("05/"))  # 05/06: May or June?
+    take_in(tmp_path, day_first.iloc[:row])
+    report = take_in(tmp_path, day_first.iloc[[row]], batch="one")
+    assert str(series_of(report).dates[-1]) == frame["Date"][row]
+
+
+def test_history_that_ends_in_a_jump_to_the_first_known_day_is_refused(tmp_path):
+    frame = split(2, row=100)
+    take_in(tmp_path, frame.iloc[100:])
+    with pytest.raises(BadInputError, match=rf"{frame['Date'][100]} \(1:2\)"):
+        take_in(tmp_path, frame.iloc[:100], batch="history")
+
+
+def test_known_day_without_a_high_is_equal_to_itself(tmp_path):
+    frame = with_value(market(), 595, "High", "")
+    take_in(tmp_path, frame.iloc[:600])
+    assert take_in(tmp_path, frame.iloc[590:], batch="may").num_quarantined == 10
+
+
+def test_day_that_was_doubled_by_hand_is_named(tmp_path):
+    first, frame = split_in_two(tmp_path)
+    path = batch_path(first.folder, "initial")
+    pd.read_parquet(path).iloc[[*range(600), 300]].to_parquet(path)
+    with pytest.raises(BadInputError, match=f"stand more than once: {frame['Date'][300]}"):
+        take_in(tmp_path, frame.iloc[600:], batch="may")
 
 
 def test_batch_with_a_jump_to_its_first_day_is_refused(tmp_path):
