@@ -79,7 +79,7 @@ def main() -> None:
     """Sign in, choose vertical and language, show the page."""
     st.set_page_config(page_title="Crossdomain", page_icon=page_icon(), layout="wide")
     root = project_folder()
-    names = vertical_names()
+    names = vertical_names(forecasts=False)
     language = choose("lang", list(LANGUAGES), "Language / 语言", LANGUAGES)
     titles = {name: word("words", load_vertical(name).title, language) for name in names}
     visitor = current_visitor(root, language)

@@ -39,7 +39,9 @@ class Artifacts:
         """
         path = self.path(stage, name)
         if not path.exists():
-            raise MissingArtifactError(f"{path} is missing.", repair=f"Run `dvc repro {stage}@{self.vertical}` first.")
+            raise MissingArtifactError(
+                f"{path} is missing.", repair=f"Run `crossdomain run {self.vertical} --to {stage}` first."
+            )
         return path
 
 

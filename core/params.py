@@ -199,8 +199,8 @@ def read_params_file(path: Path) -> dict[str, Any]:
         raise BadParamsError(f"{path} is not valid YAML: {error}") from None
 
 
-def load_params(path: Path, vertical: str) -> VerticalParams:
-    """One vertical's parameters.
+def load_params(path: Path, vertical: str, kind: type = VerticalParams) -> Any:
+    """One vertical's parameters, of the dataclass `kind` (`Vertical.params_type`).
 
     Raises:
         BadParamsError: the section is missing or wrong in any way.
@@ -208,10 +208,10 @@ def load_params(path: Path, vertical: str) -> VerticalParams:
     sections = read_params_file(path)
     if vertical not in sections:
         raise BadParamsError(f"{path} has no section '{vertical}'.", repair=did_you_mean(vertical, sections))
-    return parse_section(VerticalParams, sections[vertical], where=vertical)
+    return parse_section(kind, sections[vertical], where=vertical)
 
 
-def set_params(path: Path, changes: Mapping[str, Any]) -> None:
+def set_params(path: Path, changes: Mapping[str, Any], kind: type = VerticalParams) -> None:
     """Write `section.sub.key -> value` changes into the file; comments and order are kept.
 
     The result is parsed before the file is replaced, so a bad value leaves it as it was.
@@ -234,7 +234,7 @@ def set_params(path: Path, changes: Mapping[str, Any]) -> None:
                 raise BadParamsError(f"params.yaml: '{dotted}' goes through a plain value.")
         node[leaf] = value
     for vertical in {dotted.split(".")[0] for dotted in changes}:
-        parse_section(VerticalParams, _to_builtin(document[vertical]), where=vertical)
+        parse_section(kind, _to_builtin(document[vertical]), where=vertical)
     with replacing_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
 

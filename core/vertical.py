@@ -14,9 +14,12 @@ import pandas as pd
 
 from core.data.samples import Samples
 from core.errors import BadParamsError, did_you_mean
+from core.params import VerticalParams
+
+FORECASTS = "timeseries"  # the modality whose verticals forecast days to come instead of scoring cases
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Vertical:
     """One field of application.
 
@@ -32,23 +35,28 @@ class Vertical:
     `open_scorer(model_folder)` loads the saved model for a dashboard: of tables an object with
     `score(raw) -> (columns, notes)`, of pictures a `core.pictures.scorer.PictureScorer`.
     `protocols` maps a benchmark id (`c1`) to a function (options) -> result dictionary.
+    `params_type` is the dataclass of its section in params.yaml.
+
+    A vertical of modality `timeseries` forecasts: its `read_domain(folder)` gives (`core.forecasting.series.Series`,
+    problems, DomainSpec); it has no classes and no `open_dataset`, and its stages are those of `core/stages/series_*`.
     """
 
     name: str
     title: str
     task: Literal["binary", "multiclass", "multilabel", "regression"]
     modality: Literal["table", "text", "image", "timeseries"]
-    classes: tuple[str, ...]
-    positive_class: str
     metrics: tuple[str, ...]
     source_domains: tuple[str, ...]
     target_domain: str
     demo_domains: tuple[str, ...]
     read_domain: Callable[[Path], Any]
-    open_dataset: Callable[..., Samples]
     fetch: Callable[..., None]
     import_domain: Callable[..., Any]
     options_type: type
+    classes: tuple[str, ...] = ()
+    positive_class: str = ""
+    open_dataset: Callable[..., Samples] | None = None
+    params_type: type = VerticalParams
     protocols: Mapping[str, Callable[..., dict]] = field(default_factory=dict)
     report_sections: Callable[..., list] | None = None
     evaluate_more: Callable[..., dict[str, Any]] | None = None
@@ -60,6 +68,15 @@ class Vertical:
     def positive_index(self) -> int:
         """Column of the positive class in predicted probabilities."""
         return self.classes.index(self.positive_class)
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether it forecasts days to come instead of scoring cases."""
+        return self.modality == FORECASTS
+
+    def stage_name(self, stage: str) -> str:
+        """The stage's name in dvc.yaml and its module in core/stages: `train`, or `series_train`."""
+        return f"series_{stage}" if self.forecasts else stage
 
 
 @dataclass(frozen=True)
@@ -87,10 +104,11 @@ def later(module: str, name: str) -> Callable[..., Any]:
     return Later(module, name)
 
 
-def vertical_names() -> list[str]:
-    """The packages below `verticals`, sorted."""
+def vertical_names(*, forecasts: bool | None = None) -> list[str]:
+    """The packages below `verticals`, sorted; all of them, or only those that forecast, or that do not."""
     package = importlib.import_module("verticals")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    return names if forecasts is None else [name for name in names if load_vertical(name).forecasts == forecasts]
 
 
 def load_vertical(name: str) -> Vertical:
@@ -102,3 +120,18 @@ def load_vertical(name: str) -> Vertical:
     if name not in vertical_names():
         raise BadParamsError(f"Unknown vertical '{name}'.", repair=did_you_mean(name, vertical_names()))
     return importlib.import_module(f"verticals.{name}").VERTICAL
+
+
+def load_case_vertical(name: str) -> Vertical:
+    """As `load_vertical`, for what only verticals that score cases have.
+
+    Raises:
+        BadParamsError: there is no such vertical, or it forecasts.
+    """
+    vertical = load_vertical(name)
+    if vertical.forecasts:
+        raise BadParamsError(
+            f"{name} forecasts days to come; this is for verticals that score cases.",
+            repair=f"Those are: {', '.join(vertical_names(forecasts=False))}.",
+        )
+    return vertical

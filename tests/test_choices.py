@@ -27,7 +27,7 @@ def check(*, train=None, compare=None, prepare=None):
 
 
 def test_choices_of_the_repository_fit():
-    for name in vertical_names():
+    for name in vertical_names(forecasts=False):
         check_choices(load_vertical(name), load_params(ROOT / "params.yaml", name))
 
 

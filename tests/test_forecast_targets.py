@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from core.errors import BadInputError, BadParamsError
-from core.forecasting.targets import non_overlapping, targets
+from core.forecasting.targets import future_means, non_overlapping
 
 
 @pytest.mark.parametrize("num_rows", [1, 2, 5, 6, 60])
-def test_targets_equal_plain_loop(num_rows):
+def test_future_means_equal_plain_loop(num_rows):
     variance = np.random.default_rng(num_rows).gamma(1, 1, num_rows)
-    ahead = targets(variance, (1, 5, 22))
+    ahead = future_means(variance, (1, 5, 22))
     assert ahead.shape == (num_rows, 3)
     for row in range(num_rows):
         for column, horizon in enumerate((1, 5, 22)):
@@ -25,21 +25,21 @@ def test_targets_equal_plain_loop(num_rows):
                 assert ahead[row, column] == pytest.approx(sum(days) / horizon)
 
 
-def test_targets_after_a_wild_day_keep_their_digits():
+def test_future_means_after_a_wild_day_keep_their_digits():
     variance = np.full(50, 1e-6)
     variance[3] = 1e12
-    assert targets(variance, (5,))[10, 0] == pytest.approx(1e-6, rel=1e-12)
+    assert future_means(variance, (5,))[10, 0] == pytest.approx(1e-6, rel=1e-12)
 
 
-def test_targets_of_a_missing_day_name_its_row():
+def test_future_means_of_a_missing_day_name_its_row():
     with pytest.raises(BadInputError, match="day_variance of row 1"):
-        targets(np.array([1.0, np.nan, 1.0]), (1,))
+        future_means(np.array([1.0, np.nan, 1.0]), (1,))
 
 
 @pytest.mark.parametrize("horizon", [0, 1.5, True])
-def test_targets_of_a_bad_horizon_are_refused(horizon):
+def test_future_means_of_a_bad_horizon_are_refused(horizon):
     with pytest.raises(BadParamsError, match="horizon"):
-        targets(np.ones(5), (horizon,))
+        future_means(np.ones(5), (horizon,))
 
 
 @pytest.mark.parametrize(("num_rows", "horizon"), [(1, 1), (10, 1), (10, 3), (44, 22), (7, 22)])

@@ -24,7 +24,7 @@ credit_risk:
 
 def test_params_of_the_repository_parse_for_every_vertical():
     for name in vertical_names():
-        params = load_params(ROOT / "params.yaml", name)
+        params = load_params(ROOT / "params.yaml", name, load_vertical(name).params_type)
         parse_section(load_vertical(name).options_type, params.options, where=f"{name}.options")
 
 

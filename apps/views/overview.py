@@ -37,7 +37,7 @@ def show(page: Page) -> None:
     st.title(page.text("title"))
     st.caption(page.text("lead"))
     columns = st.columns(2)
-    for place, name in enumerate(vertical_names()):
+    for place, name in enumerate(vertical_names(forecasts=False)):
         with columns[place % 2].container(border=True):
             _show_card(replace(page, vertical_name=name))
 

@@ -16,7 +16,7 @@ import typer
 from core.cli.project import project_root
 from core.errors import CrossdomainError
 from core.threads import num_threads
-from core.vertical import vertical_names
+from core.vertical import load_vertical, vertical_names
 
 HELP = """Check versions, threads, bf16, weights, DVC state, domains, models and disk.
 
@@ -119,13 +119,14 @@ def _domains(root: object) -> Iterator[tuple[bool, str]]:
 
 def _models(root: object) -> Iterator[tuple[bool, str]]:
     """Saved models verify."""
+    from core.forecasting.forecaster import load_forecaster
     from core.learners.scoring_model import ScoringModel
 
     for vertical in vertical_names():
         folder = root / "artifacts" / vertical / "train" / "model"
         if folder.exists():
             try:
-                ScoringModel.load(folder)
+                load_forecaster(folder) if load_vertical(vertical).forecasts else ScoringModel.load(folder)
                 yield True, f"{vertical}: the saved model verifies"
             except CrossdomainError as error:
                 yield False, f"{vertical}: {error}"

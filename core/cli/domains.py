@@ -13,6 +13,7 @@ from core.cli.project import project_root
 from core.errors import BadParamsError, did_you_mean
 from core.vertical import load_vertical, vertical_names
 
+OPTION_NAMES = {"return_column": "return"}  # where the keyword is not the option's own name
 FETCH_HELP = """Bring the demo domains of one vertical, or of all, into data/.
 
 Example: crossdomain fetch credit_risk
@@ -26,6 +27,9 @@ Example: crossdomain import credit_risk my_bank loans.csv --label defaulted --po
 
 Pictures: crossdomain import defect_detection my_line pictures/ --label state --negative fine --group part_number
 (a folder with labels.csv, class folders, MVTec folders, or a zip of one of them).
+
+Prices: crossdomain import market_risk my_index prices.csv (columns found by well-known names; --date, --close, ... say
+others; returns instead: --return r --returns log --unit percent).
 
 A further month: the same command with --batch 2026-11. Rows that cannot be read are set aside in
 data/VERTICAL/DOMAIN/quarantine/ with their reason, counted and reported.
@@ -90,12 +94,28 @@ def import_domain(
     labels: Annotated[
         Path | None, typer.Option(help="DICOM: table joined by path, SOPInstanceUID or StudyInstanceUID.")
     ] = None,
+    date: Annotated[str | None, typer.Option(help="Prices: column of days.")] = None,
+    open_column: Annotated[str | None, typer.Option("--open", help="Prices: column of the open.")] = None,
+    high: Annotated[str | None, typer.Option(help="Prices: column of the high.")] = None,
+    low: Annotated[str | None, typer.Option(help="Prices: column of the low.")] = None,
+    close: Annotated[str | None, typer.Option(help="Prices: column of the close.")] = None,
+    adj_close: Annotated[str | None, typer.Option(help="Prices: column of the adjusted close.")] = None,
+    return_column: Annotated[str | None, typer.Option("--return", help="Prices: column of returns instead.")] = None,
+    returns: Annotated[str | None, typer.Option(help="Prices: the returns are simple or log.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Prices: the returns are percent or fraction.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Prices: time zone whose days count, such as Europe/Paris.")] = None,
+    keep_jumps: Annotated[
+        bool, typer.Option("--keep-jumps", help="Prices: a jump that looks like a split is real.")
+    ] = False,
 ) -> None:
     """Import a user's own domain."""
     root = project_root()
     take_in = load_vertical(vertical).import_domain
     further = {"file": file, "split": split, "mask": mask, "negative": tuple(negative or ()), "layout": layout}
     further |= {"labels": labels, "finding": tuple(finding or ())}
+    further |= {"date": date, "open": open_column, "high": high, "low": low, "close": close, "adj_close": adj_close}
+    further |= {"return_column": return_column, "returns": returns, "unit": unit, "zone": zone}
+    further |= {"keep_jumps": keep_jumps}
     further = {name: value for name, value in further.items() if value}
     check_options(vertical, take_in, list(further))
     outcome = take_in(
@@ -124,9 +144,9 @@ def import_domain(
 def check_options(vertical: str, take_in: Callable[..., Any], options: list[str]) -> None:
     """Raise BadParamsError for an option that the vertical's import does not name among its keywords."""
     known = inspect.signature(take_in).parameters
-    unknown = [f"--{name}" for name in options if name not in known]
+    unknown = [f"--{OPTION_NAMES.get(name, name.replace('_', '-'))}" for name in options if name not in known]
     if unknown:
         raise BadParamsError(
             f"The import of {vertical} does not know {', '.join(unknown)}.",
-            repair="These options are for pictures; leave them out.",
+            repair="These options are for pictures or prices (`crossdomain import --help`); leave them out.",
         )

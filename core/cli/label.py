@@ -14,7 +14,7 @@ from core.data.late_labels import COLUMNS, add_late_labels
 from core.data.raw_table import RawTable
 from core.data.reading import read_raw_table
 from core.errors import BadInputError
-from core.vertical import load_vertical
+from core.vertical import load_case_vertical
 
 HELP = """Add labels that come after their rows; they replace earlier ones, which stay where they are.
 
@@ -32,7 +32,7 @@ def label(
     batch: Annotated[str, typer.Option(help="Name of this delivery of labels; each is added once.")],
 ) -> None:
     """Add a batch of late labels."""
-    load_vertical(vertical)
+    load_case_vertical(vertical)
     folder = project_root() / "data" / vertical / domain
     spec = read_domain_spec(folder)
     added = add_late_labels(folder, late_label_table(read_raw_table(path), spec, file_name=path.name), batch)

@@ -9,7 +9,7 @@ import typer
 
 from core.cli.project import project_root
 from core.errors import CrossdomainError, did_you_mean
-from core.vertical import load_vertical
+from core.vertical import load_case_vertical
 
 if TYPE_CHECKING:
     from core.lifecycle.proposal_records import Proposal
@@ -34,7 +34,7 @@ def proposals(
     who: Annotated[str | None, typer.Option(help="Who decides; this machine's user when left out.")] = None,
 ) -> None:
     """List, adopt or decline."""
-    load_vertical(vertical)
+    load_case_vertical(vertical)
     if action not in ACTIONS:
         raise CrossdomainError(f"There is no action '{action}'.", repair=did_you_mean(action, ACTIONS))
     from core.lifecycle.proposals import adopt, decline

@@ -10,7 +10,7 @@ import typer
 from core.cli.project import project_root
 from core.errors import BadInputError
 from core.params import load_params
-from core.vertical import load_vertical
+from core.vertical import load_case_vertical
 
 HELP = """Take a delivery in, watch for drift, train a challenger where that is needed, judge it, decide, and tell.
 
@@ -38,7 +38,7 @@ def retrain(
 ) -> None:
     """Retrain one vertical."""
     root = project_root()
-    load_vertical(vertical)
+    load_case_vertical(vertical)
     if (name or domain) and batch is None:
         raise BadInputError("--name and --domain are about a delivery.", repair="Give it with --batch PATH.")
     from core.lifecycle.retrain.batch_source import BatchSource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from core.errors import CrossdomainError, MissingArtifactError, did_you_mean
 from core.lifecycle.pipeline import reproduce
 from core.params import load_params, set_params
 from core.stages import STAGES
-from core.vertical import load_vertical
+from core.vertical import Vertical, load_vertical
 
 HELP = """Fetch what is missing and run the pipeline to its report.
 
@@ -21,7 +21,8 @@ Example: crossdomain run credit_risk
 
 Example: crossdomain run credit_risk --source lending_club --target my_bank --set prepare.label_budget=200
 
-The choice is written to params.yaml; afterwards `dvc repro report@VERTICAL` does the same.
+The choice is written to params.yaml; afterwards `dvc repro report@VERTICAL` does the same
+(`series_report@VERTICAL` where it forecasts).
 """
 
 
@@ -37,7 +38,7 @@ def run(
 ) -> None:
     """Run one vertical's pipeline."""
     root = project_root()
-    load_vertical(vertical)
+    chosen = load_vertical(vertical)
     if to not in STAGES:
         raise CrossdomainError(f"There is no stage '{to}'.", repair=did_you_mean(to, STAGES))
     changes = {f"{vertical}.{path}": value for path, value in map(parse_assignment, assignments or [])}
@@ -46,15 +47,25 @@ def run(
     if target:
         changes[f"{vertical}.prepare.target_domain"] = target
     if changes:
-        set_params(root / "params.yaml", changes)
-    from core.choices import check_choices  # imports every learner, which `--help` need not wait for
-
-    check_choices(load_vertical(vertical), load_params(root / "params.yaml", vertical))
+        set_params(root / "params.yaml", changes, chosen.params_type)
+    check(chosen, load_params(root / "params.yaml", vertical, chosen.params_type))
     fetch_missing(vertical, root)
     reproduce(vertical, root, to=to, force=force, report=typer.echo)
     report = root / "artifacts" / vertical / "report" / "report.html"
     if to == "report" and report.exists():
         typer.echo(f"Report: {report.relative_to(root)}")
+
+
+def check(vertical: Vertical, params: Any) -> None:
+    """Refuse names and options that are unknown or do not fit; what is imported here `--help` need not wait for."""
+    if vertical.forecasts:
+        from core.forecasting.choices import check_series_choices
+
+        check_series_choices(vertical, params)
+    else:
+        from core.choices import check_choices
+
+        check_choices(vertical, params)
 
 
 def fetch_missing(vertical_name: str, root: Path) -> None:
@@ -64,7 +75,7 @@ def fetch_missing(vertical_name: str, root: Path) -> None:
         MissingArtifactError: a domain is neither there nor a demo domain.
     """
     vertical = load_vertical(vertical_name)
-    params = load_params(root / "params.yaml", vertical_name).prepare
+    params = load_params(root / "params.yaml", vertical_name, vertical.params_type).prepare
     folder = root / "data" / vertical_name
     needed = [params.target_domain, *params.source_domains]
     missing = [name for name in needed if not (folder / name / "domain.yaml").exists()]
@@ -74,7 +85,7 @@ def fetch_missing(vertical_name: str, root: Path) -> None:
         raise MissingArtifactError(
             f"There is no domain '{unknown[0]}' in data/{vertical_name}.",
             repair=did_you_mean(unknown[0], [*here, *vertical.demo_domains])
-            + f" Your own data: `crossdomain import {vertical_name} {unknown[0]} FILE --label COLUMN`.",
+            + f" Your own data: `crossdomain import {vertical_name} {unknown[0]} FILE` (--help: its options).",
         )
     if missing:
         fetch_domains(vertical_name, missing, root)

@@ -21,7 +21,7 @@ from core.evaluation.figure_style import (
 SLOT_WIDTH = 0.62  # part of the way to the next budget over which the methods are spread
 
 
-def plot_ledger(ledger: Mapping[str, Any]) -> Figure:
+def plot_ledger(ledger: Mapping[str, Any], *, budget_label: str = "Labelled target rows") -> Figure:
     """A figure of what `build_ledger` made.
 
     Budgets stand at even steps. Left: the metric of each method, with the interval as a band. Right: the gain over
@@ -41,7 +41,9 @@ def plot_ledger(ledger: Mapping[str, Any]) -> Figure:
     figure = new_figure(11.5, 4.6 + 0.22 * num_rows)
     left, right = figure.subplots(1, 2)
     _draw_curves(left, ledger, budgets, best_first, styles)
+    left.set_xlabel(budget_label)
     _draw_gains(right, ledger, budgets, others, styles)
+    right.set_xlabel(budget_label)
     handles, names = left.get_legend_handles_labels()
     figure.suptitle(
         f"Transfer ledger: {ledger['num_test_rows']:,} test rows, {ledger['confidence']:.0%} intervals",

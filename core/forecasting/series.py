@@ -54,13 +54,14 @@ class Series:
 
     def until(self, day: Day) -> Series:
         """The days before `day`."""
-        return self._where(self.dates < np.datetime64(day, "D"))
+        return self.rows(self.dates < np.datetime64(day, "D"))
 
     def between(self, first: Day, last: Day) -> Series:
         """The days from `first`, and before `last`."""
-        return self._where((self.dates >= np.datetime64(first, "D")) & (self.dates < np.datetime64(last, "D")))
+        return self.rows((self.dates >= np.datetime64(first, "D")) & (self.dates < np.datetime64(last, "D")))
 
-    def _where(self, is_kept: np.ndarray) -> Series:
+    def rows(self, is_kept: np.ndarray | slice) -> Series:
+        """The days of a mask (N,), or of a slice."""
         kept = (self.dates[is_kept], self.returns[is_kept], self.day_variance[is_kept])
         return Series(self.name, *kept, has_range=self.has_range)
 

@@ -9,7 +9,7 @@ import numpy as np
 from core.forecasting.checked_rows import finite_rows, require_count
 
 
-def targets(day_variance: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
+def future_means(day_variance: np.ndarray, horizons: Sequence[int]) -> np.ndarray:
     """Mean of days t+1 .. t+h in row t and the column of horizon h, in percent squared a day.
 
     NaN in the last h rows of a column, whose days are not all there.

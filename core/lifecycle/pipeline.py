@@ -14,6 +14,7 @@ from pathlib import Path
 from core.errors import CrossdomainError
 from core.lifecycle.process import with_parent_death
 from core.stages import STAGES
+from core.vertical import load_vertical
 
 NOT_SHOWN = re.compile(
     r"(> python|Updating lock|Generating lock|To track|\s*git add|To enable|\s*dvc config|Use `dvc push|\s*$)"
@@ -28,7 +29,7 @@ def reproduce(
     force: bool = False,
     report: Callable[[str], None] = print,
 ) -> None:
-    """`dvc repro to@vertical`; it ends with this process, however that ends.
+    """`dvc repro` of the vertical up to a stage; it ends with this process, however that ends.
 
     Raises:
         CrossdomainError: no git repository, or DVC or a stage failed; its own message has been shown.
@@ -37,7 +38,8 @@ def reproduce(
         raise CrossdomainError(
             "DVC needs the project in a git repository.", repair="Run `git init` here, or clone it with git."
         )
-    command = [sys.executable, "-m", "core.lifecycle.killable_dvc", "repro", f"{to}@{vertical}"]
+    target = f"{load_vertical(vertical).stage_name(to)}@{vertical}"
+    command = [sys.executable, "-m", "core.lifecycle.killable_dvc", "repro", target]
     command += ["--force"] if force else []
     # Stages call `python`: it must be this environment's even where that was not activated.
     path = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")
@@ -69,7 +71,7 @@ def _show_progress(lines: Iterable[str], started: float, report: Callable[[str],
     """Pass DVC's lines on, headed by `[2/6] train`; return how many stages ran."""
     num_run = 0
     for line in lines:
-        stage = re.match(r"Running stage '(\w+)@", line)
+        stage = re.match(r"Running stage '(?:series_)?(\w+)@", line)
         if stage and stage[1] in STAGES:
             num_run += 1
             number = STAGES.index(stage[1]) + 1

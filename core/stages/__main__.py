@@ -23,15 +23,16 @@ def run_stage(stage: str, vertical_name: str, *, root: Path) -> None:
         CrossdomainError: whatever the stage found wrong, with its repair.
     """
     vertical = load_vertical(vertical_name)
-    params = load_params(root / "params.yaml", vertical_name)
+    params = load_params(root / "params.yaml", vertical_name, vertical.params_type)
     artifacts = Artifacts(root / "artifacts", vertical_name)
-    function = getattr(importlib.import_module(f"core.stages.{stage}"), stage)
+    name = vertical.stage_name(stage)
+    function = getattr(importlib.import_module(f"core.stages.{name}"), name)
     started = time.perf_counter()
+    seed = getattr(getattr(params, stage), "seed", 0)
     remove_leftovers(artifacts.path(stage))  # DVC lets one in
     if stage == "prepare":
-        function(vertical, params, artifacts, seed=params.prepare.seed, data_folder=root / "data")
+        function(vertical, params, artifacts, seed=seed, data_folder=root / "data")
     else:
-        seed = getattr(getattr(params, stage), "seed", 0)
         function(vertical, params, artifacts, seed=seed)
     print(f"{stage} {vertical_name}: done in {time.perf_counter() - started:.1f} s", flush=True)
 

@@ -12,7 +12,11 @@ from ruamel.yaml import YAML
 
 from core.artifacts import replacing_file
 from core.stages import STAGES
+from core.vertical import FORECASTS
 
+# All stages of dvc.yaml: of verticals that score cases, and of those that forecast.
+SERIES = "series_"
+ALL_STAGES = (*STAGES, *(SERIES + stage for stage in STAGES))
 # The field of VERTICAL whose function a stage calls, from a module that `later` names.
 HOOKS = {"evaluate": "evaluate_more", "export": "export", "report": "report_sections"}
 
@@ -20,8 +24,11 @@ HOOKS = {"evaluate": "evaluate_more", "export": "export", "report": "report_sect
 def stage_dependencies(root: Path, stage: str) -> list[str]:
     """Files of `core/` that the stage and the verticals' dataset modules import, directly or not, lazily or not."""
     queue = [root / "core/stages/__main__.py", root / f"core/stages/{stage}.py"]
-    queue += sorted(root.glob("verticals/*/dataset.py"))
-    for path in sorted(root.glob("verticals/*/__init__.py")):
+    folders = [
+        p.parent for p in sorted(root.glob("verticals/*/__init__.py")) if _forecasts(p) == stage.startswith(SERIES)
+    ]
+    queue += [folder / "dataset.py" for folder in folders]
+    for path in (folder / "__init__.py" for folder in folders):
         queue += [file for name in _hook_modules(path, HOOKS.get(stage, "")) for file in _files_of(root, name)]
     seen: set[Path] = set()
     while queue:
@@ -33,6 +40,13 @@ def stage_dependencies(root: Path, stage: str) -> list[str]:
     files = {p.relative_to(root).as_posix() for p in seen if p.is_relative_to(root / "core")}
     # A package that only holds a docstring decides nothing; the command itself only dispatches.
     return sorted(f for f in files if f != "core/stages/__main__.py" and _has_code(root / f))
+
+
+def _forecasts(path: Path) -> bool:
+    """Whether the VERTICAL of the file has the modality whose stages are the `series_` ones."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    given = [word.value for call in calls for word in call.keywords if word.arg == "modality"]
+    return any(isinstance(value, ast.Constant) and value.value == FORECASTS for value in given)
 
 
 def _hook_modules(path: Path, hook: str) -> list[str]:
@@ -82,7 +96,7 @@ def rewrite(root: Path) -> None:
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"))
-    for stage in STAGES:
+    for stage in ALL_STAGES:
         deps = document["stages"][stage]["do"]["deps"]
         kept = [d for d in deps if not (d.startswith("core/") and d.endswith(".py"))]
         deps[:] = kept + stage_dependencies(root, stage)
