@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
@@ -153,13 +153,10 @@ class VerticalParams:
 def _choices_at(kind: type, location: tuple[Any, ...]) -> list[str]:
     """Field names allowed where an unknown key was met."""
     for step in location:
-        inner = getattr(kind, "__dataclass_fields__", {}).get(step)
-        if inner is None:
+        inner = get_type_hints(kind).get(step)
+        if not hasattr(inner, "__dataclass_fields__"):
             break
-        if inner.default_factory is not None and hasattr(inner.default_factory, "__dataclass_fields__"):
-            kind = inner.default_factory
-        elif step == "prepare":
-            kind = PrepareParams
+        kind = inner
     return list(getattr(kind, "__dataclass_fields__", {}))
 
 

@@ -9,7 +9,8 @@ from core.forecasting.losses import qlike
 from core.forecasting.network_forecaster import NetworkOptions, new_network
 from core.forecasting.network_training import hold_out, log_variances, tensors_of, train_network
 from core.forecasting.sequence_network import SequenceBackbone, qlike_of_logs
-from core.forecasting.windows import concatenate, windows_of
+from core.forecasting.series import Series
+from core.forecasting.windows import STATICS, concatenate, windows_of
 
 FAST = {"epochs": 3, "source_epochs": 2, "num_members": 1, "width": 4}
 
@@ -31,7 +32,7 @@ def test_last_day_sees_the_whole_window_but_its_first():
     torch.manual_seed(0)
     backbone = SequenceBackbone(4).eval()
     days = torch.randn(1, 3, 64, requires_grad=True)
-    backbone(days, torch.zeros(1, 4)).sum().backward()
+    backbone(days, torch.zeros(1, len(STATICS))).sum().backward()
     reach = days.grad.abs().sum(dim=1)[0]
     assert (reach[1:] > 0).all() and reach[0] == 0
 
@@ -117,3 +118,15 @@ def test_onnx_graph_forecasts_the_same(tmp_path):
     found, milliseconds = run_network(tmp_path / "network.onnx", rows)
     assert found == pytest.approx(forecaster.foresee(series, 250), rel=1e-4) and milliseconds > 0
     assert len(tensors_of(rows)) == 4
+
+
+def test_best_source_is_the_market_that_moves_as_the_target_does():
+    history = made_series(500, seed=10, name="target")
+    alike = made_series(1500, seed=11, name="alike")
+    returns = np.random.default_rng(0).standard_normal(1500)
+    restless = Series("restless", alike.dates, returns, np.where(np.arange(1500) % 2, 0.05, 2.0), has_range=False)
+    options = {**FAST, "source_epochs": 8}
+    best = FORECASTERS["network_source_only"](options).fit(ForecastTask(history, (restless, alike), HORIZONS))
+    assert best.chosen_sources_ == ("alike",)
+    everyone = FORECASTERS["network_source_only"]({**options, "source_choice": "all"})
+    assert everyone.fit(ForecastTask(history, (restless, alike), HORIZONS)).chosen_sources_ == ("restless", "alike")

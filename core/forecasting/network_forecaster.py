@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,20 +18,25 @@ from core.params import STRICT
 if TYPE_CHECKING:
     from core.forecasting.sequence_network import SequenceNetwork
 
+# What the networks of the sources depend on besides the sources themselves.
+SOURCE_OPTIONS = ("width", "max_source_days", "source_epochs", "source_learning_rate", "weight_decay")
+
 
 @dataclass(frozen=True, config=STRICT)
 class NetworkOptions:
     """The network and its training.
 
     width: channels of the convolutions. num_members: networks whose log forecasts are averaged.
-    max_source_days: newest days of each source that teach.
+    source_choice: `all` sources together, or the `best` of each by itself and all together, by QLIKE of the source
+    network on the target's history, which has taught it nothing. max_source_days: newest days of each that teach.
     source_epochs, source_learning_rate: of training on the sources (and of both together, where they are pooled).
     epochs, learning_rate: of training on the target. held_out: share of the days, the last ones, that choose the epoch.
     """
 
     width: int = Field(default=16, ge=1)
     num_members: int = Field(default=2, ge=1)
-    max_source_days: int = Field(default=10_000, ge=100)
+    source_choice: Literal["all", "best"] = "best"
+    max_source_days: int = Field(default=5000, ge=100)
     source_epochs: int = Field(default=8, ge=1)
     source_learning_rate: float = Field(default=3e-3, gt=0.0)
     epochs: int = Field(default=20, ge=1)
@@ -56,30 +61,50 @@ class NetworkForecaster(Forecaster):
     def learn(self, task: ForecastTask) -> None:
         """One network a member."""
         own = windows_of(task.history, task.horizons)
+        self.chosen_sources_: tuple[str, ...] = ()
+        if self.transfers and task.sources and not self.is_pooled:
+            task = replace(task, sources=self._choose_sources(task, own))
+            self.chosen_sources_ = tuple(source.name for source in task.sources)
         self.networks_ = [self._train_member(task, own, task.seed * 1000 + m) for m in range(self.options.num_members)]
 
     def _train_member(self, task: ForecastTask, own: Windows, seed: int) -> SequenceNetwork:
         network = new_network(len(task.horizons), self.options.width, seed)
         if self.is_pooled:
-            rows = concatenate([*self._source_windows(task), own])
+            rows = concatenate([*self._source_windows(task.sources, task.horizons), own])
             return self._train(network, rows, own, "full", seed=seed, is_source=True)
         if self.transfers and task.sources:
-            network = self._from_sources(task, network, seed)
+            network = self._from_sources(task, task.sources, network, seed)
         if self.strategy is None:
             return network
         return self._train(network, own, own, self.strategy, seed=seed, is_source=False)
 
-    def _source_windows(self, task: ForecastTask) -> list[Windows]:
+    def _source_windows(self, sources: tuple[Series, ...], horizons: tuple[int, ...]) -> list[Windows]:
         newest = slice(-self.options.max_source_days, None)
-        return [windows_of(source.rows(newest), task.horizons) for source in task.sources]
+        return [windows_of(source.rows(newest), horizons) for source in sources]
 
-    def _from_sources(self, task: ForecastTask, network: SequenceNetwork, seed: int) -> SequenceNetwork:
+    def _choose_sources(self, task: ForecastTask, own: Windows) -> tuple[Series, ...]:
+        """The sources whose network forecasts the history best, by the first member."""
+        if self.options.source_choice == "all" or len(task.sources) == 1:
+            return task.sources
+        from core.forecasting.network_training import mean_qlike
+
+        candidates = [*((source,) for source in task.sources), task.sources]
+        losses = []
+        for sources in candidates:
+            network = new_network(len(task.horizons), self.options.width, task.seed * 1000)
+            losses.append(mean_qlike(self._from_sources(task, sources, network, task.seed * 1000), own))
+        return candidates[int(np.argmin(losses))]
+
+    def _from_sources(
+        self, task: ForecastTask, sources: tuple[Series, ...], network: SequenceNetwork, seed: int
+    ) -> SequenceNetwork:
         """The network after the sources, made once for all who ask for the same."""
-        told = tuple((s.name, len(s), str(s.dates[0]), str(s.dates[-1])) for s in task.sources)
-        key = (told, task.horizons, seed, tuple(sorted((k, str(v)) for k, v in asdict(self.options).items())))
+        told = tuple((s.name, len(s), str(s.dates[0]), str(s.dates[-1])) for s in sources)
+        told_options = {name: getattr(self.options, name) for name in SOURCE_OPTIONS}
+        key = (told, task.horizons, seed, tuple(told_options.items()))
         fits = {} if self.source_fits is None else self.source_fits
         if key not in fits:
-            rows = concatenate(self._source_windows(task))
+            rows = concatenate(self._source_windows(sources, task.horizons))
             made = self._train(network, rows, None, "full", seed=seed, is_source=True).state_dict()
             fits[key] = {name: tensor.clone() for name, tensor in made.items()}  # the network itself trains on
         network.load_state_dict(fits[key])
@@ -116,12 +141,13 @@ class NetworkForecaster(Forecaster):
             for place, network in enumerate(self.networks_)
             for name, tensor in network.state_dict().items()
         }
-        return {}, arrays
+        return {"chosen_sources": list(self.chosen_sources_)}, arrays
 
     def restore(self, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """As `state` gave them."""
         import torch
 
+        self.chosen_sources_ = tuple(values["chosen_sources"])
         self.networks_ = []
         for place in range(self.options.num_members):
             network = new_network(len(self.horizons_), self.options.width, seed=0)

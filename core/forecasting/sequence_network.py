@@ -26,7 +26,7 @@ class CausalBlock(nn.Module):
 
 
 class SequenceBackbone(nn.Module):
-    """Days (B, 3, T) and statics (B, 4) to features (B, width + 4).
+    """Days (B, 3, T) and statics (B, 5) to features (B, width + 5).
 
     Source: the dilated causal convolutions of Bai, Kolter & Koltun 2018, "An empirical evaluation of generic
     convolutional and recurrent networks for sequence modeling", section 3, with one convolution a block.

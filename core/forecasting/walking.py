@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+import core.forecasting.methods  # noqa: F401 - registers all
 from core.forecasting.forecaster import FORECASTERS, Forecaster, ForecastTask
 from core.forecasting.network_forecaster import NetworkForecaster
 from core.forecasting.panel import Panel
@@ -101,12 +102,13 @@ def walk_method(
 
     source_fits: networks trained on the sources, shared between calls with the same walk.
     """
-    parts, num_not_converged, started = [], 0, time.perf_counter()
+    parts, num_not_converged, chosen, started = [], 0, [], time.perf_counter()
     folds = walk.folds(budget)
     for number, fold in enumerate(folds):
         begin, origin, end = fold.train.start, fold.test.start, fold.test.stop
         fitted = fit_method(walk, method, options, walk.target.rows(slice(begin, origin + 1)), source_fits)
         num_not_converged += not getattr(fitted, "has_converged_", True)
+        chosen.append(list(getattr(fitted, "chosen_sources_", ())))
         if number == 0:
             history_rows = np.arange(begin + WARM_UP_ROWS, origin)
             of_history = fitted.forecast(walk.target.rows(slice(begin, origin)), WARM_UP_ROWS)
@@ -118,7 +120,7 @@ def walk_method(
         history_rows=history_rows,
         history_forecast=of_history,
         fit_seconds=time.perf_counter() - started,
-        info={"fits": len(folds), "fits_not_converged": num_not_converged},
+        info={"fits": len(folds), "fits_not_converged": num_not_converged, "chosen_sources": chosen},
     )
 
 

@@ -12,14 +12,14 @@ from core.forecasting.targets import future_means
 
 WINDOW_DAYS = 64
 CHANNELS = ("return", "log_variance", "log_weighted_variance")
-STATICS = ("log_weighted_variance", "log_day", "log_week", "log_month")
+STATICS = ("log_weighted_variance", "log_day", "log_week", "log_month", "has_range")
 LARGEST_RETURN = 8.0  # in multiples of the scale
 SMALLEST_VARIANCE = 0.02  # in multiples of the scale squared: a day without movement has a logarithm, too
 
 
 @dataclass(frozen=True)
 class Windows:
-    """N origins: days (N, 3, 64), statics (N, 4), base (N,) log of the weighted variance, all relative to `scale`.
+    """N origins: days (N, 3, 64), statics (N, 5), base (N,) log of the weighted variance, all relative to `scale`.
 
     targets (N, H) and base are in multiples of scale (N,), percent^2. rows (N,): the origin's row in its series.
     """
@@ -59,7 +59,8 @@ def windows_of(series: Series, horizons: tuple[int, ...], first_row: int = WARM_
         axis=1,
     )
     means = [weighted, *(trailing_mean(variance, num) for num in HAR_DAYS)]
-    statics = np.stack([relative_log(mean[rows], scale) for mean in means], axis=1)
+    statics = [relative_log(mean[rows], scale) for mean in means]
+    statics = np.stack([*statics, np.full(len(rows), float(series.has_range))], axis=1)
     targets = future_means(variance, horizons)[rows] / scale[:, None]
     return Windows(
         days.astype(np.float32),

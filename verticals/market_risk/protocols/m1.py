@@ -40,11 +40,11 @@ CASES = (
 )
 METHODS = (
     "last", "ewma", "garch", "gjr_garch", "egarch", "har", "har_boosted", "har_pooled", "har_shrunk", "network",
-    "network_source_only", "network_probe", "network_lp_ft", "network_fine_tuned", "network_pooled",
+    "network_source_only", "network_probe", "network_lp_ft", "network_fine_tuned",
 )  # fmt: skip
 BUDGETS: tuple[Budget, ...] = (250, 500, 1000, "all")
 HORIZONS = (1, 5, 22)
-REFIT_DAYS = 500
+REFIT_DAYS = 1000
 COMPARE = SeriesCompareParams(baseline="gjr_garch", methods=METHODS, budgets=BUDGETS)
 NOTES = (
     "Every method sees the same days; networks are shared between budgets where only the sources teach them.",
