@@ -30,6 +30,12 @@ VIEWS = {
     "label": ":material/label:",
     "history": ":material/history:",
 }
+# The same of verticals that forecast.
+SERIES_VIEWS = {
+    "overview": VIEWS["overview"],
+    "forecasts": ":material/show_chart:",
+    "proof": ":material/swap_horiz:",
+}
 FIRST = "overview"  # stands at the address itself, without a path
 
 
@@ -79,7 +85,7 @@ def main() -> None:
     """Sign in, choose vertical and language, show the page."""
     st.set_page_config(page_title="Crossdomain", page_icon=page_icon(), layout="wide")
     root = project_folder()
-    names = vertical_names(forecasts=False)
+    names = vertical_names()
     language = choose("lang", list(LANGUAGES), "Language / 语言", LANGUAGES)
     titles = {name: word("words", load_vertical(name).title, language) for name in names}
     visitor = current_visitor(root, language)
@@ -92,7 +98,7 @@ def main() -> None:
             url_path="" if name == FIRST else name,
             default=name == FIRST,
         )
-        for name, icon in VIEWS.items()
+        for name, icon in (SERIES_VIEWS if load_vertical(vertical).forecasts else VIEWS).items()
     ]
     st.navigation(pages).run()
     show_sign_out(visitor, language or DEFAULT)

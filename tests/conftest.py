@@ -28,6 +28,15 @@ def full_run(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def market_run(tmp_path_factory):
+    """A project folder with a whole small run of market_risk; not to be changed."""
+    pytest.importorskip("arch", reason="the extra `market` is not installed")
+    from small_markets import write_market_run
+
+    return write_market_run(tmp_path_factory.mktemp("markets"))
+
+
 @pytest.fixture
 def own_run(full_run, tmp_path):
     """A copy of `full_run` that a test may change."""

@@ -7,48 +7,23 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
+from small_markets import write_params
 from typer.testing import CliRunner
 
 from core.artifacts import Artifacts, read_json
 from core.cli import app
 from core.errors import BadInputError, BadParamsError, MissingArtifactError
 from core.forecasting.panel import read_panel
-from core.stages import STAGES
 from core.stages.__main__ import run_stage
-from verticals.market_risk.domains.synthetic import synthetic_market, write_synthetic_market
+from verticals.market_risk.domains.synthetic import synthetic_market
 
 pytest.importorskip("arch", reason="the extra `market` is not installed")
-FAST = {"epochs": 2, "source_epochs": 1, "num_members": 1, "width": 4}
-NETWORKS = ("network", "network_source_only", "network_lp_ft")
-SECTION = {
-    "prepare": {"target_domain": "here", "source_domains": ["there", "elsewhere"], "test_fraction": 0.4},
-    "train": {"method": "network_lp_ft", "method_options": {n: FAST for n in NETWORKS}, "refit_days": 400},
-    "evaluate": {"rival": "ewma", "num_bootstrap": 200},
-    "compare": {
-        "baseline": "ewma", "methods": ["ewma", "har", "har_shrunk", *NETWORKS], "budgets": [250, "all"],
-        "num_bootstrap": 200,
-    },
-}  # fmt: skip
-
-
-def write_params(root, section=SECTION, **changes):
-    section = {**section, **{stage: {**section.get(stage, {}), **values} for stage, values in changes.items()}}
-    with (root / "params.yaml").open("w") as file:
-        YAML().dump({"market_risk": section}, file)
-    (root / "dvc.yaml").write_text("stages: {}\n")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A whole run; not to be changed."""
-    root = tmp_path_factory.mktemp("markets")
-    for seed, name in enumerate(("here", "there", "elsewhere")):
-        write_synthetic_market(root / "data", name, num_days=1200, seed=seed)
-    write_params(root)
-    for stage in STAGES:
-        run_stage(stage, "market_risk", root=root)
-    return root
+def run(market_run):
+    """Not to be changed."""
+    return market_run
 
 
 def test_sources_end_before_the_first_test_day(run):

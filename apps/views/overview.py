@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from apps.forecast_card import show_forecast_card
 from apps.page import Page
 from apps.page_head import is_synthetic
 from apps.verdicts import verdict_text
@@ -37,7 +38,7 @@ def show(page: Page) -> None:
     st.title(page.text("title"))
     st.caption(page.text("lead"))
     columns = st.columns(2)
-    for place, name in enumerate(vertical_names(forecasts=False)):
+    for place, name in enumerate(vertical_names()):
         with columns[place % 2].container(border=True):
             _show_card(replace(page, vertical_name=name))
 
@@ -56,8 +57,11 @@ def _show_card(page: Page) -> None:
         return
     if is_synthetic(page):
         st.badge("SYNTHETIC", icon=":material/science:", color="violet")
-    _show_headline(page, card)
-    _show_transfer(page, card)
+    if page.vertical.forecasts:
+        show_forecast_card(page, card.train, card.metrics, card.ledger)
+    else:
+        _show_headline(page, card)
+        _show_transfer(page, card)
     _show_lights(page, card)
 
 

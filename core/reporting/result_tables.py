@@ -106,9 +106,9 @@ def results_page(root: Path, vertical: str) -> str:
 
 
 def readme_text(root: Path, vertical: str) -> str:
-    """The vertical's tables in the README, each under its title and command."""
+    """The vertical's tables in the README, each under its title and command, in short where it has a short form."""
     parts = [
-        f"**{t.title}**\n\n`{result['command']}`\n\n{(t.short or t.table)(result)}"
+        f"**{t.title}** (`{result['command']}`)\n\n{(t.short or t.table)(result)}"
         for t, result in results_of(root, vertical)
         if t.is_in_readme
     ]

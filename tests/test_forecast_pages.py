@@ -1,0 +1,78 @@
+"""The pages of a vertical that forecasts: with a run, without one, damaged, in Chinese."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed")
+
+from drawn_pages import open_page, texts_of
+
+from apps.dashboard import SERIES_VIEWS
+from core.artifacts import read_json
+
+
+@pytest.mark.parametrize("name", SERIES_VIEWS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_page_with_a_run_shows_no_error(market_run, name, language):
+    test = open_page(market_run, name, "market_risk", language=language)
+    assert not test.exception
+    assert not test.error, [element.value for element in test.error]
+    assert "SYNTHETIC" in texts_of(test) or language == "zh"
+
+
+@pytest.mark.parametrize("name", ["forecasts", "proof"])
+def test_page_without_a_run_names_the_command(tmp_path, market_run, name):
+    (tmp_path / "params.yaml").write_bytes((market_run / "params.yaml").read_bytes())
+    test = open_page(tmp_path, name, "market_risk")
+    assert not test.exception and not test.error
+    assert "crossdomain run market_risk" in texts_of(test)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("forecasts", "evaluate/forecasts.parquet"),
+        ("proof", "compare/ledger_metrics.json"),
+        ("overview", "evaluate/metrics.json"),
+    ],
+)
+def test_page_with_a_damaged_file_says_which(tmp_path, market_run, name, file):
+    root = shutil.copytree(market_run, tmp_path / "damaged")
+    (root / "artifacts/market_risk" / file).write_bytes(b"\x00 not what it was")
+    test = open_page(root, name, "market_risk")
+    assert not test.exception
+    assert file.rsplit("/", 1)[-1] in texts_of(test)
+
+
+def test_forecasts_show_the_newest_outlook_and_every_backtest(market_run):
+    test = open_page(market_run, "forecasts", "market_risk")
+    outlook = pd.read_csv(market_run / "artifacts/market_risk/export/outlook.csv")
+    shown = [metric.value for metric in test.metric]
+    assert shown == [f"{value:.1f} %" for value in outlook["yearly_volatility_percent"]]
+    metrics = read_json(market_run / "artifacts/market_risk/evaluate/metrics.json")
+    table = test.dataframe[0].value
+    told = [tail["exceeded"] for days in metrics["horizons"].values() for tail in days["tails_of_method"]]
+    assert table["exceeded"].tolist() == told
+
+
+def test_forecasts_of_another_horizon_are_shown_when_asked_for(market_run):
+    test = open_page(market_run, "forecasts", "market_risk")
+    test.segmented_control(key="forecast_days").set_value(22).run()
+    assert not test.exception and not test.error
+    assert any("22" in element.value for element in test.subheader)
+
+
+def test_proof_tells_the_verdict_of_what_transfers(market_run):
+    ledger = read_json(market_run / "artifacts/market_risk/compare/ledger_metrics.json")
+    (entry,) = [
+        e for e in ledger["entries"] if (e["method"], e["budget"], e["horizon"]) == ("network_lp_ft", "all", "mean")
+    ]
+    told = texts_of(open_page(market_run, "proof", "market_risk"))
+    assert f"**network_lp_ft**: {entry['verdict']} (against network)" in told
+
+
+def test_overview_has_a_card_for_the_market(market_run):
+    told = texts_of(open_page(market_run, "overview", "market_risk"))
+    assert "Market risk" in told and "network_lp_ft" in told and "Against ewma" in told
