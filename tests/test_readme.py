@@ -170,3 +170,12 @@ def test_readme_load_is_that_of_the_benchmark():
     assert f"{without['page_switch']['p95']:.1f} and {without['score']['p95']:.1f} s" in README
     assert f"alone, median, {alone['page_switch']['p50']:.1f} and {alone['score']['p50']:.1f} s" in README
     assert f"first page {told['first_page']['warm']['p50']:.1f} s warm" in README
+
+
+def test_readme_false_alarms_are_those_of_the_benchmark():
+    result = read_json(RESULTS / "monitor.json")
+    alarms = result["false_alarms"]["alarms"]
+    told = f"{100 * alarms['rate']:.1f} % [{100 * alarms['low']:.1f}, {100 * alarms['high']:.1f}]"
+    assert f"{told} of {alarms['replays']:,} months without drift, 5 % was aimed at" in README
+    months = [delay["median_month_of_first_alarm"] for delay in result["delay"].values()]
+    assert f"first seen in month {min(months):.0f} to {max(months):.0f}, by kind" in README

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from core.artifacts import Artifacts, read_json
 from core.cli import app
+from core.cli.compare import forecast_lines
 from core.errors import BadInputError, BadParamsError, MissingArtifactError
 from core.forecasting.panel import read_panel
 from core.stages.__main__ import run_stage
@@ -178,3 +179,14 @@ def test_run_refuses_choices_that_do_not_fit_before_any_work(run, tmp_path, monk
     monkeypatch.chdir(root)
     result = CliRunner().invoke(app, ["run", "market_risk"])
     assert result.exit_code != 0 and expected in str(result.output) + str(result.exception)
+
+
+def test_ledger_in_words_has_a_line_for_each_history_and_method(run):
+    ledger = read_json(run / "artifacts/market_risk/compare/ledger_metrics.json")
+    lines = forecast_lines(ledger)
+    assert len(lines) == 2 + 2 * 6
+    (entry,) = [
+        e for e in ledger["entries"] if (e["method"], e["budget"], e["horizon"]) == ("network_lp_ft", "all", "mean")
+    ]
+    (line,) = [line for line in lines if line.strip().startswith("all") and "network_lp_ft" in line]
+    assert f"{entry['mean']:.4f}" in line and f"{entry['transfer_difference']:+.4f} {entry['verdict']}" in line

@@ -34,7 +34,7 @@ def compare(
         fetch_missing(vertical, root)
         reproduce(vertical, root, to="compare", report=typer.echo)
         ledger = read_json(root / "artifacts" / vertical / "compare" / "ledger_metrics.json")
-        for line in ledger_lines(ledger):
+        for line in forecast_lines(ledger) if chosen.forecasts else ledger_lines(ledger):
             typer.echo(line)
         return
     if protocol not in chosen.protocols:
@@ -42,6 +42,25 @@ def compare(
             f"{vertical} has no protocol '{protocol}'.", repair=did_you_mean(protocol, chosen.protocols)
         )
     chosen.protocols[protocol](root, report=typer.echo)
+
+
+def forecast_lines(ledger: dict) -> list[str]:
+    """A ledger of forecasts as fixed-width text, one line a history and method: the mean of all horizons."""
+    head = f"{'days':>7} {'method':22} {'QLIKE':>7}  {'95 % interval':17} {'gain':>8}  standing       transfer"
+    lines = [
+        f"target {ledger['target_domain']}, rival {ledger['baseline']}, mean of {ledger['horizons']} days ahead",
+        head,
+    ]
+    for entry in ledger["entries"]:
+        if entry["horizon"] == "mean":
+            interval = f"[{entry['low']:.3f}, {entry['high']:.3f}]"
+            gain = "" if entry["difference"] is None else f"{entry['difference']:+.4f}"
+            moved = "" if entry.get("transfer_difference") is None else f"{entry['transfer_difference']:+.4f} "
+            lines.append(
+                f"{entry['budget']!s:>7} {entry['method']:22} {entry['mean']:7.4f}  {interval:17} {gain:>8}  "
+                f"{entry['standing']:13}  {moved}{entry['verdict']}"
+            )
+    return lines
 
 
 def ledger_lines(ledger: dict) -> list[str]:
