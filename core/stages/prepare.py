@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_folder, write_json, write_table
+from core.data.chosen_domains import chosen_folders
 from core.data.domain import ColumnSpec, DomainSpec
 from core.data.domain_rows import DomainRows
 from core.data.label_budget import mask_labels
@@ -33,7 +34,7 @@ from core.data.quality import (
 )
 from core.data.splits import Split, split_rows
 from core.data.table_features import feature_columns
-from core.errors import BadInputError, BadParamsError, MissingArtifactError, did_you_mean
+from core.errors import BadInputError, BadParamsError, did_you_mean
 from core.images.spec import ImageSpec
 from core.params import VerticalParams
 from core.vertical import Vertical
@@ -156,22 +157,10 @@ def _build_manifest(
 def _read_domains(vertical: Vertical, params: VerticalParams, data_folder: Path) -> dict[str, DomainRows]:
     """The target first, then the sources; each has rows and labels of every class."""
     target, sources = params.prepare.target_domain, params.prepare.source_domains
-    if target in sources or len(set(sources)) < len(sources):
-        raise BadParamsError(
-            f"prepare.source_domains {list(sources)} repeat a domain or hold the target '{target}'.",
-            repair="Name each source once, and not the target.",
-        )
-    folder = Path(data_folder) / vertical.name
+    folders = chosen_folders(vertical.name, target, sources, data_folder, demo_domains=vertical.demo_domains)
     rows = {}
-    for name in (target, *sources):
-        if not (folder / name / "domain.yaml").exists():
-            there = [path.parent.name for path in folder.glob("*/domain.yaml")]
-            raise MissingArtifactError(
-                f"There is no domain '{name}' in {folder}.",
-                repair=f"{did_you_mean(name, [*there, *vertical.demo_domains])}"
-                f" `crossdomain fetch {vertical.name}` brings the demo domains, `crossdomain import` your own.",
-            )
-        rows[name] = vertical.read_domain(folder / name)
+    for name, folder in folders.items():
+        rows[name] = vertical.read_domain(folder)
         _check_labels(rows[name], vertical)
     return rows
 

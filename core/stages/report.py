@@ -13,6 +13,7 @@ from core.evaluation.metrics import METRICS
 from core.evaluation.release import decide_release, standard_gates
 from core.learners.scoring_model import ScoringModel
 from core.params import VerticalParams
+from core.reporting.provenance import domain_row
 from core.reporting.render import render
 from core.reporting.run_sections import (
     RunFacts,
@@ -108,7 +109,7 @@ def _context(facts: RunFacts, release: dict[str, Any]) -> dict[str, Any]:
         "cards": cards[:6],
         "metric_rows": cards,
         "intended_use": facts.params.report.intended_use or "Not stated. Set report.intended_use in params.yaml.",
-        "domains": [_domain_row(target, "target"), *(_domain_row(spec, "source") for spec in sources)],
+        "domains": [domain_row(target, "target"), *(domain_row(spec, "source") for spec in sources)],
         "made": _how_made(facts),
         "fairness_note": facts.fairness_note,
         "limits": [*LIMITS, *target.caveats],
@@ -125,18 +126,6 @@ def _subtitle(facts: RunFacts, target: DomainSpec, sources: list[DomainSpec]) ->
         f"Probability of: {outcome}. {facts.metrics['rows']} test rows, "
         f"{facts.metrics['prevalence']:.1%} positive. Sources: {from_where}."
     )
-
-
-def _domain_row(spec: DomainSpec, role: str) -> dict[str, Any]:
-    """Provenance of one domain."""
-    return {
-        "name": spec.name,
-        "role": role,
-        "title": spec.title or spec.name,
-        "licence": spec.licence,
-        "source": spec.source,
-        "caveats": spec.caveats,
-    }
 
 
 def _how_made(facts: RunFacts) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import Artifacts, write_json, write_table
+from core.data.chosen_domains import chosen_folders
 from core.data.prepared import specs_to_plain
-from core.errors import BadInputError, BadParamsError, MissingArtifactError, did_you_mean
+from core.errors import BadInputError
 from core.forecasting.panel import PANEL_FILE, REPORT_FILE, Panel
 from core.forecasting.params import SeriesParams
 from core.forecasting.scaling import MIN_HISTORY
@@ -32,7 +33,10 @@ def series_prepare(
         BadInputError: too few days before or after the first test day, or a source without a day before it.
     """
     chosen = params.prepare
-    raw = _read_markets(vertical, params, data_folder)
+    folders = chosen_folders(
+        vertical.name, chosen.target_domain, chosen.source_domains, data_folder, demo_domains=vertical.demo_domains
+    )
+    raw = {name: vertical.read_domain(folder) for name, folder in folders.items()}
     target = raw[chosen.target_domain][0]
     first = first_test_day(target, params)
     _check_days(target, first, max(chosen.horizons))
@@ -105,28 +109,6 @@ def describe(series: Series, first: np.datetime64, *, is_target: bool) -> dict[s
         "largest_rise_percent": float(returns.max()),
         "kurtosis": float(np.mean((returns - returns.mean()) ** 4) / np.var(returns) ** 2),
     }
-
-
-def _read_markets(vertical: Vertical, params: SeriesParams, data_folder: Path) -> dict[str, tuple]:
-    """(series, problems, spec) by name, the target first."""
-    target, sources = params.prepare.target_domain, params.prepare.source_domains
-    if target in sources or len(set(sources)) < len(sources):
-        raise BadParamsError(
-            f"prepare.source_domains {list(sources)} repeat a domain or hold the target '{target}'.",
-            repair="Name each source once, and not the target.",
-        )
-    folder = Path(data_folder) / vertical.name
-    found = {}
-    for name in (target, *sources):
-        if not (folder / name / "domain.yaml").exists():
-            there = [path.parent.name for path in folder.glob("*/domain.yaml")]
-            raise MissingArtifactError(
-                f"There is no domain '{name}' in {folder}.",
-                repair=f"{did_you_mean(name, [*there, *vertical.demo_domains])}"
-                f" `crossdomain fetch {vertical.name}` brings the demo domains, `crossdomain import` your own.",
-            )
-        found[name] = vertical.read_domain(folder / name)
-    return found
 
 
 def _check_days(target: Series, first: np.datetime64, longest: int) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from core.artifacts import Artifacts, read_json, write_json, write_text
-from core.data.domain import DomainSpec
 from core.data.prepared import read_specs
 from core.evaluation.release import decide_release
 from core.forecasting.params import SeriesParams
@@ -20,6 +19,7 @@ from core.forecasting.report_sections import (
     regime_section,
     tails_section,
 )
+from core.reporting.provenance import domain_row
 from core.reporting.render import render
 from core.vertical import Vertical
 
@@ -85,22 +85,11 @@ def _context(
         "cards": cards[:6],
         "metric_rows": cards,
         "intended_use": params.report.intended_use or "Not stated. Set report.intended_use in params.yaml.",
-        "domains": [_domain_row(target, "target"), *(_domain_row(spec, "source") for spec in sources)],
+        "domains": [domain_row(target, "target"), *(domain_row(spec, "source") for spec in sources)],
         "made": _how_made(params, metrics, data),
         "fairness_note": "Markets are no people; no protected attribute is read.",
         "limits": [*LIMITS, *target.caveats],
         "footer": "Made by the report stage from the run's own files; `dvc repro` makes it again.",
-    }
-
-
-def _domain_row(spec: DomainSpec, role: str) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "role": role,
-        "title": spec.title or spec.name,
-        "licence": spec.licence,
-        "source": spec.source,
-        "caveats": spec.caveats,
     }
 
 
