@@ -7,9 +7,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from core.prices.synthetic import write_synthetic_market
 from core.stages import STAGES
 from core.stages.__main__ import run_stage
-from verticals.market_risk.domains.synthetic import write_synthetic_market
 
 FAST = {"epochs": 2, "source_epochs": 1, "num_members": 1, "width": 4}
 NETWORKS = ("network", "network_source_only", "network_lp_ft")
@@ -35,7 +35,7 @@ def write_params(root: Path, section: dict[str, Any] = SECTION, **changes: dict[
 def write_market_run(root: Path) -> Path:
     """Three markets and what every stage makes of them."""
     for seed, name in enumerate(("here", "there", "elsewhere")):
-        write_synthetic_market(root / "data", name, num_days=1200, seed=seed)
+        write_synthetic_market(root / "data", name, num_days=1200, seed=seed, vertical="market_risk")
     write_params(root)
     for stage in STAGES:
         run_stage(stage, "market_risk", root=root)

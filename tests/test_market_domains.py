@@ -12,7 +12,9 @@ from core.data.domain_folder import batch_path, read_batches
 from core.data.fetching import MIRROR_VARIABLE, locate_package_file
 from core.data.packaged_domains import read_packaged_table
 from core.errors import BadInputError, BadParamsError, MissingArtifactError, VerificationError
-from verticals.market_risk.dataset import market_frame, read_market
+from core.prices.market import market_frame
+from core.prices.synthetic import synthetic_market, write_synthetic_market
+from verticals.market_risk.dataset import read_market
 from verticals.market_risk.domains import (
     DEMO_DOMAINS,
     FILLED,
@@ -23,7 +25,6 @@ from verticals.market_risk.domains import (
     read_packaged_rows,
 )
 from verticals.market_risk.domains.dates import weekdays_from
-from verticals.market_risk.domains.synthetic import synthetic_market, write_synthetic_market
 
 # name -> (returns, first day, last day, has a range, set aside on fetching)
 MARKETS = {
@@ -150,7 +151,7 @@ def test_fetch_refuses_unknown_names_and_foreign_folders(tmp_path):
     with pytest.raises(BadParamsError, match="sp500"):
         fetch(["nasdaq", "sp_500"], tmp_path)
     assert not list(tmp_path.iterdir())
-    write_synthetic_market(tmp_path, "nasdaq", num_days=10)
+    write_synthetic_market(tmp_path, "nasdaq", num_days=10, vertical="market_risk")
     with pytest.raises(BadInputError, match="another domain"):
         fetch(["nasdaq"], tmp_path)
 
@@ -186,7 +187,7 @@ def test_synthetic_market_is_the_same_for_a_seed_and_says_that_it_is_made_up(tmp
     one, same, other = synthetic_market(50, seed=1), synthetic_market(50, seed=1), synthetic_market(50, seed=2)
     pd.testing.assert_frame_equal(one.prices, same.prices)
     assert not one.prices["close"].equals(other.prices["close"])
-    folder = write_synthetic_market(tmp_path, num_days=600)
+    folder = write_synthetic_market(tmp_path, num_days=600, vertical="market_risk")
     series, problems, spec = read_market(folder)
     assert spec.is_synthetic and "SYNTHETIC" in spec.title
     assert (len(series), len(problems), series.has_range) == (599, 0, True)
@@ -207,7 +208,7 @@ def test_synthetic_market_has_the_variance_that_it_tells_and_two_regimes():
 
 
 def test_domain_whose_columns_have_no_role_is_refused(tmp_path):
-    folder = write_synthetic_market(tmp_path, num_days=20)
+    folder = write_synthetic_market(tmp_path, num_days=20, vertical="market_risk")
     text = (folder / "domain.yaml").read_text()
     (folder / "domain.yaml").write_text(text.replace("concept: close", "concept: ''"))
     with pytest.raises(BadInputError, match="concept"):

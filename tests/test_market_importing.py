@@ -9,11 +9,11 @@ from core.data.domain import read_domain_spec
 from core.data.domain_folder import batch_path, read_batches, sha256_of
 from core.data.fetching import locate_package_file
 from core.errors import BadInputError, MissingArtifactError
-from verticals.market_risk.checks import split_ratio
-from verticals.market_risk.columns import decimal_mark
+from core.prices.checks import split_ratio
+from core.prices.columns import decimal_mark
+from core.prices.synthetic import synthetic_market
 from verticals.market_risk.dataset import read_market
 from verticals.market_risk.domains import read_demo_spec
-from verticals.market_risk.domains.synthetic import synthetic_market
 from verticals.market_risk.importing import import_domain
 
 NUM_DAYS = 640

@@ -15,8 +15,8 @@ from core.cli import app
 from core.cli.compare import forecast_lines
 from core.errors import BadInputError, BadParamsError, MissingArtifactError
 from core.forecasting.panel import read_panel
+from core.prices.synthetic import synthetic_market
 from core.stages.__main__ import run_stage
-from verticals.market_risk.domains.synthetic import synthetic_market
 
 pytest.importorskip("arch", reason="the extra `market` is not installed")
 

@@ -22,6 +22,6 @@ VERTICAL = Vertical(
     import_domain=import_domain,
     options_type=MarketRiskOptions,
     params_type=SeriesParams,
-    predict=later("verticals.market_risk.predict", "predict_file"),
+    predict=later("core.prices.predicting", "predict_prices"),
     protocols=PROTOCOLS,
 )

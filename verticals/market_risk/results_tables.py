@@ -35,7 +35,7 @@ def m1_table(result: Result) -> str:
 
 
 def m1_short(result: Result) -> str:
-    """Market x history, the mean of the horizons: what the moved network gains over itself from scratch and the rival."""
+    """Market x history, the mean of the horizons: the moved network against itself from scratch and the rival."""
     rows = []
     for market, ledger in result["markets"].items():
         told = {(e["budget"], e["method"]): e for e in ledger["entries"] if e["horizon"] == MEAN}
@@ -66,8 +66,8 @@ def _difference(entry: Mapping[str, Any], prefix: str) -> str:
 
 TABLES = {
     "m1": ResultTable(
-        "M1. Volatility of the next days, from other markets to one: mean QLIKE of 1, 5 and 22 days ahead, walked forward "
-        "from 2007 on; intervals and p of gains: Diebold-Mariano",
+        "M1. Volatility from other markets to one: mean QLIKE of 1, 5 and 22 days ahead, walked forward from 2007 on; "
+        "sources end before; intervals and p of gains: Diebold-Mariano",
         m1_table,
         m1_short,
     )

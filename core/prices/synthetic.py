@@ -12,8 +12,7 @@ from core.data.domain import DomainSpec
 from core.data.domain_folder import create_domain_folder
 from core.data.raw_table import problem_frame
 from core.data.reading_records import frame_as_texts
-from verticals.market_risk.columns import column_specs
-from verticals.market_risk.dataset import VERTICAL_NAME
+from core.prices.columns import column_specs
 
 CALM, STORM = 0.6, 4.0  # long-run daily variances in percent^2
 LEAVES_CALM, LEAVES_STORM = 1 / 250, 1 / 60  # probability a day
@@ -60,7 +59,7 @@ def synthetic_market(num_days: int = 1500, *, seed: int = 0, first_day: str = "2
 
 
 def write_synthetic_market(
-    data_folder: Path, name: str = "synthetic_market", *, num_days: int = 1500, seed: int = 0
+    data_folder: Path, name: str = "synthetic_market", *, vertical: str, num_days: int = 1500, seed: int = 0
 ) -> Path:
     """Write a made-up market as a domain that says SYNTHETIC; its folder.
 
@@ -70,15 +69,15 @@ def write_synthetic_market(
     texts = frame_as_texts(synthetic_market(num_days, seed=seed).prices)
     spec = DomainSpec(
         name=name,
-        vertical=VERTICAL_NAME,
+        vertical=vertical,
         columns=column_specs(texts, {role: role for role in texts.columns}, date_format="", returns="", unit=""),
         title="SYNTHETIC market",
         description="Made up by a GARCH process whose level switches between calm and storm; no market was like this.",
-        source=f"verticals.market_risk.domains.synthetic, seed {seed}",
+        source=f"core.prices.synthetic, seed {seed}",
         is_synthetic=True,
         caveats=("SYNTHETIC: a model that fits this market has learned the generator.",),
     )
-    folder = Path(data_folder) / VERTICAL_NAME / name
+    folder = Path(data_folder) / vertical / name
     entry = {"name": "initial", "file": "", "sha256": "", "rows": len(texts), "quarantined": 0}
     create_domain_folder(folder, spec, texts, problem_frame([]), entry)
     return folder

@@ -11,10 +11,10 @@ from core.data.domain import DomainSpec
 from core.data.raw_table import RawTable
 from core.data.typing_rows import check_columns, type_rows
 from core.errors import BadInputError
-from verticals.market_risk.columns import choose_columns, column_specs, option
-from verticals.market_risk.dataset import PERCENT, RETURNS, VERTICAL_NAME, market_frame
-from verticals.market_risk.days import calendar_days
-from verticals.market_risk.delivery import Delivery
+from core.prices.columns import choose_columns, column_specs, option
+from core.prices.days import calendar_days
+from core.prices.delivery import Delivery
+from core.prices.market import PERCENT, RETURNS, market_frame
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MarketOptions:
 
 
 def read_delivery(
-    raw: RawTable, known: DomainSpec | None, domain: str, options: MarketOptions
+    raw: RawTable, known: DomainSpec | None, domain: str, options: MarketOptions, *, vertical: str
 ) -> tuple[Delivery, list[str]]:
     """(the rows by role, notes); `known` is the domain.yaml that a further batch is held against.
 
@@ -48,7 +48,7 @@ def read_delivery(
     days = calendar_days(raw.frame[date], date, date_format=date_format, zone=options.zone)
     spec = known or DomainSpec(
         name=domain,
-        vertical=VERTICAL_NAME,
+        vertical=vertical,
         columns=column_specs(
             raw.frame,
             chosen,

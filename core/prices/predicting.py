@@ -1,4 +1,4 @@
-"""`crossdomain predict market_risk prices.csv -o outlook.csv`: the days ahead, from a market's prices."""
+"""`crossdomain predict VERTICAL prices.csv -o outlook.csv`: the days ahead, from a market's prices."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from core.forecasting.forecaster import load_forecaster
 from core.forecasting.outlook import outlook_table, read_tails
 from core.forecasting.scaling import SCALE_DAYS
 from core.forecasting.series import series_from_prices
-from verticals.market_risk.delivery import find_repeated_days, find_unusable_rows
-from verticals.market_risk.reading import MarketOptions, read_delivery
+from core.prices.delivery import find_repeated_days, find_unusable_rows
+from core.prices.reading import MarketOptions, read_delivery
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Outlook:
         return f"{self.num_days} days forecast into {self.path}.{left_out} Newest: {self.newest}"
 
 
-def predict_file(
+def predict_prices(
     input_path: Path,
     output: Path,
     model_folder: Path,
@@ -49,7 +49,7 @@ def predict_file(
         BadInputError: the columns are not found, or fewer than a year of days is left.
     """
     raw = read_raw_table(Path(input_path))
-    delivery, notes = read_delivery(raw, None, "prices", MarketOptions())
+    delivery, notes = read_delivery(raw, None, "prices", MarketOptions(), vertical="")
     reasons, unusable_notes = find_unusable_rows(delivery)
     repeated, repeated_notes = find_repeated_days(delivery, reasons)
     left_out = {**reasons, **repeated}

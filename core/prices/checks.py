@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.errors import BadInputError
 from core.forecasting.series import GAP, RANGE_MISSING, RANGE_WRONG, Series, shown_days
-from verticals.market_risk.dataset import PERCENT
+from core.prices.market import PERCENT
 
 MIN_DAYS = 500
 MOST_DAYS_APART = 3  # at the median: a weekend
