@@ -11,6 +11,7 @@ from core.forecasting.release_gates import rival_gate, series_gates, transfer_ga
 from core.forecasting.scoring import regimes
 from core.forecasting.targets import future_means
 from core.forecasting.walking import ForecastRun, Walk
+from core.forecasting.words import in_days, transfer_claims
 
 pytest.importorskip("arch", reason="the extra `market` is not installed")
 SERIES = made_series(900, name="target")
@@ -128,7 +129,7 @@ def metrics_of(gain=(0.01, 0.03), kupiec=0.5, zone="green"):
         ({}, set()),
         ({"gain": (-0.05, -0.01)}, {"no worse than ewma"}),
         ({"gain": (-0.05, 0.01)}, set()),
-        ({"kupiec": 0.004}, {"coverage 1%, 1 days"}),
+        ({"kupiec": 0.004}, {"coverage 1%, 1 day"}),
         ({"zone": "yellow"}, {"Basel traffic light"}),
     ],
 )
@@ -149,3 +150,13 @@ def test_regimes_compare_the_past_month_with_the_months_before_the_test():
     limit = np.quantile(months[: WALK.first_origin + 1 - 21], 0.9)
     expected = [months[row - 21] > limit for row in WALK.origins]
     assert (found == "crisis").tolist() == expected
+
+
+def test_claims_are_the_verdicts_and_no_more(ledger):
+    assert transfer_claims(ledger) == ["har_pooled against har: a gain with all days."]
+    runs = [run_of(m, noise, budget, seed) for budget, worse in ((250, 0.9), ("all", 0.2)) for m, noise, seed in
+            (("ewma", 0.5, 0), ("har", worse, 1), ("har_pooled", 0.5, 2))]  # fmt: skip
+    assert transfer_claims(ledger_of(*runs)) == [
+        "har_pooled against har: a gain with 250 days; negative transfer with all days."
+    ]
+    assert (in_days(1), in_days("22")) == ("1 day", "22 days")

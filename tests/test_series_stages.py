@@ -80,7 +80,7 @@ def test_report_is_one_file_that_says_synthetic_and_shows_its_figures(run):
     page = (run / "artifacts/market_risk/report/report.html").read_text()
     assert "SYNTHETIC" in page and page.count("data:image/png;base64,") == 5
     assert not re.search(r'(src|href)="https?:', page)
-    assert "in the best set" in page and "coverage 1%, 1 days" in page
+    assert "in the best set" in page and "coverage 1%, 1 day" in page
     card = (run / "artifacts/market_risk/report/MODEL_CARD.md").read_text()
     assert "SYNTHETIC" in card and "No advice to buy or to sell" in card
     release = json.loads((run / "artifacts/market_risk/report/release_metrics.json").read_text())

@@ -11,6 +11,7 @@ from core.evaluation.figure_style import BASELINE_COLOUR, COLOURS, MARKERS, new_
 from core.evaluation.ledger import GAIN, NEGATIVE
 from core.evaluation.ledger_plot import plot_ledger
 from core.forecasting.forecast_ledger import ALL_HORIZONS, BETTER, WORSE
+from core.forecasting.words import in_days
 
 HISTORY = "Days of the target's own history"
 SLOT_WIDTH = 0.6
@@ -39,7 +40,7 @@ def plot_transfer(ledger: Mapping[str, Any]) -> Figure | None:
     panels = figure.subplots(1, len(horizons), squeeze=False, sharey=True)[0]
     for axes, horizon in zip(panels, horizons, strict=True):
         label = "Gain in QLIKE over the same from scratch" if axes is panels[0] else ""
-        quiet_axes(axes, title=f"{horizon} day{'s' if horizon > 1 else ''} ahead", x_label=HISTORY, y_label=label)
+        quiet_axes(axes, title=f"{in_days(horizon)} ahead", x_label=HISTORY, y_label=label)
         axes.axhline(0, color=BASELINE_COLOUR, linewidth=1.4, linestyle="--")
         for index, method in enumerate(methods):
             for entry in entries:

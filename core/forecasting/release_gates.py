@@ -9,6 +9,7 @@ from core.evaluation.ledger import GAIN, NEGATIVE, NO_DIFFERENCE
 from core.evaluation.release import Gate
 from core.forecasting.forecast_ledger import ALL_HORIZONS
 from core.forecasting.forecaster import FORECASTERS
+from core.forecasting.words import in_days
 
 SIGNIFICANCE = 0.01  # of a coverage test; several are read, so not 5 %
 
@@ -73,7 +74,7 @@ def rival_gate(metrics: Mapping[str, Any]) -> Gate:
     gain = worst[1]["gain_over_rival"]
     return Gate(
         f"no worse than {metrics['rival']}",
-        f"{gain['difference']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] at {worst[0]} days",
+        f"{gain['difference']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] at {in_days(worst[0])}",
         "no interval of the gain below 0",
         gain["high"] >= 0,
         "refuse",
@@ -84,7 +85,7 @@ def rival_gate(metrics: Mapping[str, Any]) -> Gate:
 def coverage_gate(tail: Mapping[str, Any], horizon: str) -> Gate:
     """Is Value at Risk exceeded as often as told?"""
     return Gate(
-        f"coverage {tail['level']:.0%}, {horizon} days",
+        f"coverage {tail['level']:.0%}, {in_days(horizon)}",
         f"{tail['exceeded']} of {tail['rows']}, {tail['expected']:.0f} expected (p {tail['kupiec_p']:.3f})",
         f"p >= {SIGNIFICANCE}",
         tail["kupiec_p"] >= SIGNIFICANCE,

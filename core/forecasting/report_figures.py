@@ -10,17 +10,19 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from core.evaluation.figure_style import BASELINE_COLOUR, COLOURS, new_figure, quiet_axes
+from core.forecasting.words import in_days
 
 TRADING_DAYS = 252
+SIZE = (7.2, 4.2)  # inches; two stand side by side
 
 
 def plot_bands(forecasts: pd.DataFrame, levels: Sequence[float], *, horizon: int = 1, num_days: int = 750) -> Figure:
     """Returns against Value at Risk, the last days; what went beyond the lowest level is marked; crises are shaded."""
     shown = forecasts.dropna(subset=[f"return_{horizon}"]).tail(num_days)
-    figure = new_figure(11.5, 4.2)
+    figure = new_figure(*SIZE)
     axes = quiet_axes(
         figure.subplots(),
-        title=f"Return over the next {horizon} day{'s' if horizon > 1 else ''} and Value at Risk",
+        title=f"Return over the next {in_days(horizon)} and Value at Risk",
         x_label="",
         y_label="Percent",
     )
@@ -42,16 +44,16 @@ def plot_bands(forecasts: pd.DataFrame, levels: Sequence[float], *, horizon: int
         label=f"beyond {lowest:.0%} ({len(beyond)} of {len(shown)}, {lowest * len(shown):.0f} expected)",
     )
     _date_axis(axes)
-    axes.legend(frameon=False, fontsize=9, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    axes.legend(frameon=False, fontsize=9, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     return figure
 
 
 def plot_volatility(forecasts: pd.DataFrame, rival: str, *, horizon: int, num_days: int = 2500) -> Figure:
     """Yearly volatility over the next days: forecast, rival's, and what came."""
     shown = forecasts.dropna(subset=[f"realised_{horizon}"]).tail(num_days)
-    figure = new_figure(11.5, 4.0)
+    figure = new_figure(*SIZE)
     axes = quiet_axes(
-        figure.subplots(), title=f"Volatility of the next {horizon} days", x_label="", y_label="Percent a year"
+        figure.subplots(), title=f"Volatility of the next {in_days(horizon)}", x_label="", y_label="Percent a year"
     )
     _shade_crises(axes, shown)
     lines = (
@@ -70,7 +72,7 @@ def plot_volatility(forecasts: pd.DataFrame, rival: str, *, horizon: int, num_da
 
 def plot_gain_over_time(forecasts: pd.DataFrame, rival: str, *, horizons: Sequence[int]) -> Figure:
     """QLIKE saved against the rival, summed up from the first test day on; a rising line: the forecast is better."""
-    figure = new_figure(11.5, 3.8)
+    figure = new_figure(*SIZE)
     axes = quiet_axes(
         figure.subplots(), title=f"QLIKE saved against {rival}, summed", x_label="", y_label="Sum of QLIKE"
     )
@@ -83,7 +85,7 @@ def plot_gain_over_time(forecasts: pd.DataFrame, rival: str, *, horizons: Sequen
             for side in ("forecast", "rival")
         }
         saved = (losses["rival"] - losses["forecast"]).cumsum()
-        axes.plot(known["date"], saved, color=COLOURS[index], linewidth=1.5, label=f"{horizon} days ahead")
+        axes.plot(known["date"], saved, color=COLOURS[index], linewidth=1.5, label=f"{in_days(horizon)} ahead")
     _date_axis(axes)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     return figure

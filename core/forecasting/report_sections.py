@@ -10,6 +10,7 @@ import pandas as pd
 from core.forecasting.forecast_ledger import ALL_HORIZONS
 from core.forecasting.ledger_plot import plot_forecast_ledger, plot_transfer
 from core.forecasting.report_figures import plot_bands, plot_gain_over_time, plot_volatility
+from core.forecasting.words import in_days, transfer_claims
 from core.reporting.sections import Section
 
 
@@ -38,7 +39,7 @@ def forecast_section(metrics: Mapping[str, Any], forecasts: pd.DataFrame) -> Sec
     )
     figures = (
         ("The last three years", plot_bands(forecasts, _levels(metrics), horizon=horizons[0])),
-        (f"{horizons[-1]} days ahead", plot_volatility(forecasts, metrics["rival"], horizon=horizons[-1])),
+        (f"{in_days(horizons[-1])} ahead", plot_volatility(forecasts, metrics["rival"], horizon=horizons[-1])),
         ("Where the gain comes from", plot_gain_over_time(forecasts, metrics["rival"], horizons=horizons)),
     )
     return Section("Forecasts", text, (("Losses", pd.DataFrame(rows)),), figures)
@@ -111,17 +112,23 @@ def ledger_section(ledger: Mapping[str, Any]) -> Section:
         ("Mean of all horizons", pd.DataFrame(mean).drop(columns="days ahead")),
         ("Each horizon", pd.DataFrame(single)),
     )
-    figures = [("Loss and gain by history", plot_forecast_ledger(ledger))]
-    transfer = plot_transfer(ledger)
-    if transfer is not None:
-        figures.append(("What the other markets gave", transfer))
     text = (
         "Every method with the same days of history and the same test days; sources"
         f" ({', '.join(ledger['source_domains'])}) end before {ledger['first_test_day']}. Intervals of differences and"
         " p: Diebold-Mariano. In the best set: the"
         f" model confidence set holds it ({1 - ledger['set_size']:.0%})."
     )
-    return Section("Transfer ledger", text, tables, tuple(figures))
+    figures = (("Loss and gain by history", plot_forecast_ledger(ledger)),)
+    return Section("Transfer ledger", text, tables, figures)
+
+
+def transfer_sections(ledger: Mapping[str, Any]) -> list[Section]:
+    """What the ledger supports of each method that transfers, in a sentence, and the picture; none where none does."""
+    figure = plot_transfer(ledger)
+    if figure is None:
+        return []
+    text = "\n\n".join(transfer_claims(ledger))
+    return [Section("What the other markets gave", text, (), (("Gain over the same from scratch", figure),))]
 
 
 def data_section(report: Mapping[str, Any]) -> Section:

@@ -18,7 +18,9 @@ from core.forecasting.report_sections import (
     ledger_section,
     regime_section,
     tails_section,
+    transfer_sections,
 )
+from core.forecasting.words import in_days
 from core.reporting.provenance import domain_row
 from core.reporting.render import render
 from core.vertical import Vertical
@@ -43,6 +45,7 @@ def series_report(vertical: Vertical, params: SeriesParams, artifacts: Artifacts
     sections = [
         forecast_section(metrics, forecasts),
         ledger_section(ledger),
+        *transfer_sections(ledger),
         tails_section(metrics),
         regime_section(metrics),
         data_section(data),
@@ -65,16 +68,15 @@ def _context(
     specs = read_specs(artifacts)
     target = specs[data["target_domain"]]
     sources = [specs[name] for name in data["source_domains"]]
-    cards = [
-        {"name": f"QLIKE, {days} days ahead", "value": f"{told['qlike']['value']:.3f}", "note": interval(told["qlike"])}
-        for days, told in metrics["horizons"].items()
-    ]
+    cards = []
     for days, told in metrics["horizons"].items():
-        for tail in told["tails_of_method"][:1]:
-            note = f"{tail['exceeded']} of {tail['rows']}, {tail['expected']:.1f} expected"
-            cards.append(
-                {"name": f"beyond {tail['level']:.0%} VaR, {days} days", "value": f"{tail['rate']:.2%}", "note": note}
-            )
+        note = interval(told["qlike"])
+        cards.append({"name": f"QLIKE, {in_days(days)} ahead", "value": f"{told['qlike']['value']:.3f}", "note": note})
+    for days, told in metrics["horizons"].items():
+        tail = told["tails_of_method"][0]
+        name = f"beyond {tail['level']:.0%} VaR, {in_days(days)}"
+        note = f"{tail['exceeded']} of {tail['rows']}, {tail['expected']:.1f} expected"
+        cards.append({"name": name, "value": f"{tail['rate']:.2%}", "note": note})
     organisation = f"{params.report.organisation}: " if params.report.organisation else ""
     return {
         "title": f"{organisation}{vertical.title}, {target.title or target.name}",
