@@ -38,10 +38,10 @@ def test_ewma_equals_plain_loop():
     assert ewma(values)[3] == pytest.approx(values[:4].mean())
 
 
-def test_bounds_hold_forecasts_between_a_share_of_the_mean_and_the_maximum():
+def test_bounds_hold_forecasts_between_a_share_of_the_mean_and_a_multiple_of_the_maximum():
     targets = np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 4.0]])
     held = Bounds.of(targets).hold(np.array([[-1.0, 9.0], [99.0, 3.0]]))
-    assert held.tolist() == [[0.05 * 3.0, 4.0], [5.0, 3.0]]
+    assert held.tolist() == [[0.05 * 3.0, 9.0], [50.0, 3.0]]
 
 
 def test_lines_equal_the_normal_equations():

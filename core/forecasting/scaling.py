@@ -12,6 +12,7 @@ MIN_HISTORY = 100  # days that a method needs to learn from
 SCALE_DAYS = 250  # about a year
 EWMA_DECAY = 0.94  # of daily data
 MIN_SHARE = 0.05  # a forecast is at least this share of the mean of the variances that were learned from
+MAX_MULTIPLE = 10.0  # and at most so many times the largest of them: a crisis may be wilder than all that was seen
 
 
 def trailing_mean(values: np.ndarray, num_days: int, *, min_days: int | None = None) -> np.ndarray:
@@ -61,8 +62,8 @@ def trailing_scale(day_variance: np.ndarray) -> np.ndarray:
 class Bounds:
     """Between what forecasts are held: (H,) each, percent^2.
 
-    Source: the "insanity filter" of Bollerslev, Patton & Quaedvlieg 2016, "Exploiting the errors", section 4, with
-    bounds in the place of replacement.
+    After the "insanity filter" of Bollerslev, Patton & Quaedvlieg 2016, "Exploiting the errors", section 4. Theirs
+    allows what was seen before and no more; with a calm year of history that would forbid every forecast of a crisis.
     """
 
     low: np.ndarray
@@ -70,9 +71,9 @@ class Bounds:
 
     @classmethod
     def of(cls, targets: np.ndarray) -> Bounds:
-        """A twentieth of the mean and the maximum of the variances that are learned from (N, H); NaN is left out."""
+        """A twentieth of the mean and ten times the maximum of what is learned from (N, H); NaN is left out."""
         low = MIN_SHARE * np.nanmean(targets, axis=0)
-        return cls(low, np.maximum(np.nanmax(targets, axis=0), low))
+        return cls(low, np.maximum(MAX_MULTIPLE * np.nanmax(targets, axis=0), low))
 
     def hold(self, forecast: np.ndarray) -> np.ndarray:
         """The forecasts (N, H) within the bounds."""
