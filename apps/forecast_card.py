@@ -17,7 +17,7 @@ def show_forecast_card(page: Page, train: dict[str, Any], metrics: dict[str, Any
     days, told = next(iter(metrics["horizons"].items()))
     left, right = st.columns([1, 1])
     left.metric(
-        page.text("loss_of_days", days=days),
+        page.text("loss_of_days", span=page.days(days)),
         f"{told['qlike']['value']:.3f}",
         f"{told['qlike']['low']:.3f} – {told['qlike']['high']:.3f}",
         delta_color="off",

@@ -59,6 +59,10 @@ class Page:
         """What a run or a vertical wrote, in the reader's language where it is known."""
         return word("words", str(name), self.language)
 
+    def days(self, num_days: int | str) -> str:
+        """`1 day`, `5 days`."""
+        return self.text("common.one_day") if str(num_days) == "1" else self.text("common.several_days", days=num_days)
+
     def metric(self, name: str) -> str:
         """A metric's title."""
         return word("metrics", name, self.language)

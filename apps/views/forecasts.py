@@ -38,10 +38,10 @@ def show(page: Page) -> None:
     num_days = PERIODS[period or "three_years"]
     shown = forecasts if num_days is None else forecasts.tail(num_days)
     levels = [tail["level"] for tail in metrics["horizons"][str(days)]["tails_of_method"]]
-    st.subheader(page.text("bands", days=days))
+    st.subheader(page.text("bands", span=page.days(days)))
     st.altair_chart(_bands(page, shown, days, levels), width="stretch")
     st.caption(page.text("bands_note"))
-    st.subheader(page.text("volatility", days=days))
+    st.subheader(page.text("volatility", span=page.days(days)))
     st.altair_chart(_volatility(page, shown, days, metrics["rival"]), width="stretch")
     st.subheader(page.text("backtests"))
     show_rows(page, backtest_table(page, metrics))
@@ -60,7 +60,7 @@ def _show_outlook(page: Page) -> None:
     told = float(level.removeprefix("value_at_risk_"))
     for column, (_, row) in zip(st.columns(len(outlook)), outlook.iterrows(), strict=True):
         column.metric(
-            page.text("next_days", days=int(row["horizon_days"])),
+            page.text("next_days", span=page.days(int(row["horizon_days"]))),
             f"{row['yearly_volatility_percent']:.1f} %",
             page.text("at_risk", level=f"{told:.0%}", value=f"{row[level]:.2f}"),
             delta_color="off",
@@ -92,7 +92,7 @@ def _bands(page: Page, table: pd.DataFrame, days: int, levels: list[float]) -> a
         .encode(x=time, y=alt.Y("value:Q", title=page.text("percent"))),
         alt.Chart(lines)
         .mark_line(strokeWidth=1.6)
-        .encode(x=time, y=alt.Y("value:Q"), color=alt.Color("line:N", scale=scale, legend=legend(is_line=True))),
+        .encode(x=time, y=alt.Y("value:Q"), color=alt.Color("line:N", scale=scale, legend=legend(None, is_line=True))),
         alt.Chart(beyond)
         .mark_point(shape="triangle-down", filled=True, size=60, color=BAD)
         .encode(x=time, y=alt.Y("value:Q"), tooltip=hints(date="", value=".2f", at_risk=".2f")),
@@ -119,7 +119,7 @@ def _volatility(page: Page, table: pd.DataFrame, days: int, rival: str) -> alt.L
         .encode(
             x=alt.X("date:T", title=None),
             y=alt.Y("value:Q", title=page.text("percent_a_year")),
-            color=alt.Color("line:N", scale=scale, legend=legend(is_line=True)),
+            color=alt.Color("line:N", scale=scale, legend=legend(None, is_line=True)),
         )
     )
     return alt.layer(*_crises(known), chart).properties(height=HEIGHT)
