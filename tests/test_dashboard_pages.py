@@ -80,7 +80,7 @@ def test_catalogue_texts_that_pages_ask_for_are_there():
     known = catalogue()
     for path in Path("apps").rglob("*.py"):
         source = path.read_text()
-        parts = {"recent_view": "cases", "retrain_view": "history"}
+        parts = {"recent_view": "cases", "retrain_view": "history", "forecast_card": "overview"}
         page = "score" if path.stem.startswith(("score_", "row_")) else parts.get(path.stem, path.stem)
         for key in re.findall(r'(?:page\.text|translate)\(\s*"([\w. ]+)"', source):
             full_key = key if "." in key else f"{page}.{key}"
