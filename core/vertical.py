@@ -32,8 +32,8 @@ class Vertical:
     it writes files into `folder` and returns what goes into evidence.json.
     `export(model, opened, params, folder)` writes what runs elsewhere into `folder` and returns its metrics, with
     `is_equal` and `largest_difference`; without it a points scorecard is exported.
-    `open_scorer(model_folder)` loads the saved model for a dashboard: of tables an object with
-    `score(raw) -> (columns, notes)`, of pictures a `core.pictures.scorer.PictureScorer`.
+    `open_scorer(model_folder)` loads the saved model for a dashboard: of tables a
+    `core.tables.scorer.TableScorer`, of pictures a `core.pictures.scorer.PictureScorer`.
     `protocols` maps a benchmark id (`c1`) to a function (options) -> result dictionary.
     `params_type` is the dataclass of its section in params.yaml.
 

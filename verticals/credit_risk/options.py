@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from core.params import STRICT
+from core.tables.options import TableOptions
 
 BAND_LETTERS = "ABCDEFG"
 
 
 @dataclass(frozen=True, config=STRICT)
-class CreditOptions:
+class CreditOptions(TableOptions):
     """`credit_risk.options` in params.yaml; saved with the scoring model, so that a score keeps its meaning.
 
     base_points: the score of an applicant whose odds good : bad are `base_odds`.
@@ -43,9 +44,6 @@ class CreditOptions:
         | Annotated[tuple[float, ...], Field(min_length=1, max_length=len(BAND_LETTERS) - 1)]
     ) = 7
     referral_points: float = Field(default=0.0, ge=0.0)
-    num_reasons: int = Field(default=4, ge=0, le=4)
-    reasons_for: Literal["all", "adverse"] = "all"
-    currency: str = ""
 
     @model_validator(mode="after")
     def _check_scale(self) -> CreditOptions:

@@ -1,109 +1,38 @@
-"""Raw rows in, scored columns out: the one path of files and of single records."""
+"""The lender's scorer: points, band and decision beside the default probability."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from core.data.samples import Samples
-from core.data.scoring_rows import columns_needed, samples_for_scoring
-from core.data.typing_rows import type_rows
-from core.errors import VerificationError
-from core.learners.scoring_model import ScoringModel
-from core.params import parse_section
-from verticals.credit_risk.decisions import APPROVE, bands_from_probability, decide
+from core.tables.scorer import TableScorer
+from core.tables.words import TableWords
+from verticals.credit_risk.decisions import APPROVE, DECLINE, REFER, bands_from_probability, decide
 from verticals.credit_risk.options import CreditOptions
 from verticals.credit_risk.points import points_from_probability
-from verticals.credit_risk.reasons import make_reason_writer
-
-PROBABILITY_DECIMALS = 6
-MAX_SHOWN_CHARACTERS = 80
 
 
-class CreditScorer:
+class CreditScorer(TableScorer):
     """A loaded scoring model with everything that is made once, not once for each row.
 
     explain: also give reasons (`options.num_reasons` of them).
     """
 
-    def __init__(self, model: ScoringModel, *, explain: bool = True) -> None:
-        if model.spec is None:
-            raise VerificationError(
-                "The scoring model does not say which columns it reads (it has no domain spec).",
-                repair="Save it with `with_context(...)`, as the train stage does.",
-            )
-        self.model = model
-        self.options = parse_section(CreditOptions, model.options, where="options of the scoring model")
-        self.num_reasons = self.options.num_reasons if explain else 0
-        self.key_names = [column.name for column in model.spec.with_use("key")]
-        self._writer = make_reason_writer(model, self.options)
-        self._needed = columns_needed(model.spec, model.schema)
-        self._spec_names = {column.name for column in model.spec.columns}
-        self._categories = {
-            feature.name: frozenset(feature.categories)
-            for feature in model.schema.features
-            if feature.kind == "category"
-        }
+    options_type = CreditOptions
+    words = TableWords(negative=APPROVE, positive=DECLINE, doubtful=REFER)
+    whole_columns = ("score",)
 
-    @property
-    def reason_names(self) -> list[str]:
-        """`reason_1`, `reason_2`, ..."""
-        return [f"reason_{rank}" for rank in range(1, self.num_reasons + 1)]
-
-    def score(self, raw: pd.DataFrame) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-        """Columns of N scored rows (probability, ..., reasons, problems), and notes for a person.
-
-        `raw` holds texts or missing values; columns that the model does not read may be there or not.
-
-        Raises:
-            BadInputError: a column that the model reads is not there; the nearest is named.
-        """
-        known = [n for n in raw.columns if n in self._needed or n not in self._spec_names]
-        typed = type_rows(raw[known], self.model.spec, required=self._needed)
-        samples = samples_for_scoring(typed.frame, self.model.spec, self.model.schema)
-        probability, low_high = self.model.predict_all(samples)
-        positive = probability[:, self.model.positive_index]
-        decisions = decide(positive, self.model.threshold, self.options)
-        columns = {
-            "probability": positive.round(PROBABILITY_DECIMALS),
-            "probability_low": low_high[:, 0].round(PROBABILITY_DECIMALS),
-            "probability_high": low_high[:, 1].round(PROBABILITY_DECIMALS),
+    def own_columns(self, positive: np.ndarray) -> dict[str, np.ndarray]:
+        """Points and bands of (N,) default probabilities."""
+        return {
             "score": np.rint(points_from_probability(positive, self.options)),
             "band": bands_from_probability(positive, self.options),
-            "decision": decisions,
         }
-        if self.num_reasons:
-            columns |= dict(zip(self.reason_names, self._reasons(samples, decisions).T, strict=True))
-        columns["problems"] = self._problems(typed.problems, samples)
-        return columns, typed.notes
 
-    def _reasons(self, samples: Samples, decisions: np.ndarray) -> np.ndarray:
-        """(N, num_reasons) str or None."""
-        reasons = np.full((len(samples), self.num_reasons), None, dtype=object)
-        rows = np.arange(len(samples))
-        if self.options.reasons_for == "adverse":
-            rows = np.flatnonzero(decisions != APPROVE)
-        if len(rows):
-            explained = samples if len(rows) == len(samples) else samples.take(rows)
-            contributions = self.model.contributions(explained)
-            reasons[rows] = self._writer.write(contributions, explained.inputs, self.num_reasons)
-        return reasons
-
-    def _problems(self, typing_problems: pd.DataFrame, samples: Samples) -> np.ndarray:
-        """(N,) what was wrong with each row in words, or None."""
-        problems = np.full(len(samples), None, dtype=object)
-        for problem in typing_problems.itertuples():
-            _append(problems, problem.row, f"{problem.column}: {_shown(problem.value)} is {problem.reason}")
-        for name, known in self._categories.items():
-            codes, distinct = pd.factorize(samples.inputs[name].to_numpy())
-            is_unseen = np.array([value not in known for value in distinct] + [False])  # last: missing
-            if is_unseen.any():
-                for row in np.flatnonzero(is_unseen[codes]):
-                    value = _shown(distinct[codes[row]])
-                    _append(problems, row, f"{name}: {value} was never seen in training")
-        return problems
+    def decide(self, positive: np.ndarray) -> np.ndarray:
+        """(N,) approve, refer or decline."""
+        return decide(positive, self.model.threshold, self.options)
 
 
 def open_scorer(model_folder: Path) -> CreditScorer:
@@ -113,16 +42,4 @@ def open_scorer(model_folder: Path) -> CreditScorer:
         MissingArtifactError: there is no model.
         VerificationError: the model's files were changed.
     """
-    return CreditScorer(ScoringModel.load(Path(model_folder)))
-
-
-def _append(problems: np.ndarray, row: int, text: str) -> None:
-    """One more problem of a row, behind a semicolon."""
-    problems[row] = text if problems[row] is None else f"{problems[row]}; {text}"
-
-
-def _shown(value: object) -> str:
-    """A stray value, quoted, on one short line."""
-    text = " ".join(str(value)[: 4 * MAX_SHOWN_CHARACTERS].split())
-    shortened = text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 1] + "…"
-    return f"'{shortened}'"
+    return CreditScorer.load(model_folder)

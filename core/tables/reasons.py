@@ -1,4 +1,4 @@
-"""Reasons for an adverse decision in a lender's words."""
+"""Reasons for an adverse decision in the words of domain.yaml."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from core.data.table_schema import TableSchema
 from core.explain.reasons import ReasonWriter
 from core.learners.scoring_model import ScoringModel
-from verticals.credit_risk.options import CreditOptions
+from core.tables.options import TableOptions
 
 
-def make_reason_writer(model: ScoringModel, options: CreditOptions) -> ReasonWriter:
-    """Writes reasons in the model's columns, with the lender's currency, protected attributes marked.
+def make_reason_writer(model: ScoringModel, options: TableOptions) -> ReasonWriter:
+    """Writes reasons in the model's columns, with the options' currency, protected attributes marked.
 
-    Regulation B (12 CFR 1002.9(b)(2)) asks for the specific reasons that were used. A protected attribute
+    Regulation B (12 CFR 1002.9(b)(2)) asks lenders for the specific reasons that were used. A protected attribute
     that raised the risk is therefore not hidden; it is marked, so that it is never sent without being
     noticed.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,10 +15,13 @@ from core.data.spreadsheet import neutralise_formulas
 
 
 class ScoreFile:
-    """An open CSV file; `write` adds rows. Without a key column the rows are numbered from 1 as `row`."""
+    """An open CSV file; `write` adds rows. Without a key column the rows are numbered from 1 as `row`.
 
-    def __init__(self, path: Path, *, is_packed: bool = False) -> None:
-        self._path, self._is_packed = path, is_packed
+    whole_columns: numbers without decimals.
+    """
+
+    def __init__(self, path: Path, *, is_packed: bool = False, whole_columns: Collection[str] = ()) -> None:
+        self._path, self._is_packed, self._whole_columns = path, is_packed, whole_columns
         self._writer: csv.CSVWriter | None = None
         self._num_rows = 0
 
@@ -42,7 +45,7 @@ class ScoreFile:
         for name, values in columns.items():
             if values.dtype == object:
                 arrays[name] = neutralise_formulas(pa.array(values, pa.string()))
-            elif name == "score":
+            elif name in self._whole_columns:
                 arrays[name] = pa.array(values, from_pandas=True).cast(pa.int64())
             else:
                 arrays[name] = pa.array(values, from_pandas=True)
