@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from ruamel.yaml import YAML
 
-from core.data.domain import DomainSpec, read_domain_spec
-from core.data.domain_folder import batch_path, create_domain_folder
+from core.data.demo_domains import DemoRows, write_demo_domain
+from core.data.domain import DomainSpec
 from core.data.fetching import locate_package_file, read_pinned_pickle
-from core.data.raw_table import problem_frame
 from core.data.reading import read_raw_table
 from core.data.reading_records import frame_as_texts
-from core.errors import BadInputError, BadParamsError, did_you_mean
-from core.params import parse_section
 
 
 @dataclass(frozen=True)
@@ -25,26 +22,6 @@ class PackagedFile:
 
     distribution: str
     relative_path: str
-
-
-@dataclass(frozen=True)
-class DemoRows:
-    """Rows of a demo domain as texts, and those set aside as quarantine files hold them."""
-
-    frame: pd.DataFrame
-    quarantined: pd.DataFrame
-
-
-def read_written_spec(folder: Path, name: str, files: Mapping[str, PackagedFile]) -> DomainSpec:
-    """The hand-written `folder/<name>.yaml` of a demo domain.
-
-    Raises:
-        BadParamsError: there is no such demo domain; the nearest is named.
-    """
-    if name not in files:
-        raise BadParamsError(f"There is no demo domain '{name}'.", repair=did_you_mean(name, files))
-    values = YAML(typ="safe").load((Path(folder) / f"{name}.yaml").read_text(encoding="utf-8"))
-    return parse_section(DomainSpec, values, where=f"{name}.yaml")
 
 
 def read_packaged_table(packaged: PackagedFile, sha256: str) -> pd.DataFrame:
@@ -76,35 +53,12 @@ def materialise(
         BadInputError: a folder of that name holds something else.
     """
     for name, spec in specs.items():
-        folder = Path(data_folder) / spec.vertical / name
-        if _is_there(folder, spec):
-            report(f"{name}: already there")
-            continue
-        rows, packaged = read_rows(name), files[name]
-        entry = {"name": "initial", "file": Path(packaged.relative_path).name, "sha256": spec.sha256}
-        entry |= {"rows": len(rows.frame), "quarantined": len(rows.quarantined)}
-        create_domain_folder(folder, spec, rows.frame, rows.quarantined, entry)
-        set_aside = f", {len(rows.quarantined):,} set aside" if len(rows.quarantined) else ""
-        report(f"{name}: {len(rows.frame):,} rows from {packaged.distribution}{set_aside}")
-
-
-def whole_file(frame: pd.DataFrame) -> DemoRows:
-    """Every row of the file, none set aside."""
-    return DemoRows(frame, problem_frame([]))
-
-
-def _is_there(folder: Path, spec: DomainSpec) -> bool:
-    """Whether the folder holds the domain from the same raw file.
-
-    Raises:
-        BadInputError: the folder is a domain of another origin.
-    """
-    if not (folder / "domain.yaml").exists():
-        return False
-    present = read_domain_spec(folder)
-    if present.sha256 != spec.sha256 or not batch_path(folder, "initial").exists():
-        raise BadInputError(
-            f"{folder} holds another domain of the name '{spec.name}'.",
-            repair="Move it away, or import your own table under another name.",
+        packaged = files[name]
+        write_demo_domain(
+            Path(data_folder) / spec.vertical / name,
+            spec,
+            partial(read_rows, name),
+            file_name=Path(packaged.relative_path).name,
+            origin=packaged.distribution,
+            report=report,
         )
-    return True

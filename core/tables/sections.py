@@ -22,6 +22,15 @@ def cut_offs_table(facts: RunFacts) -> pd.DataFrame:
     return facts.tables["cutoffs"][list(CUT_OFF_COLUMNS)]
 
 
+def cut_offs_section(facts: RunFacts) -> Section:
+    """What each cut-off would mean, beside the one that is used."""
+    return Section(
+        title="Cut-offs",
+        text=f"The cut-off used is a probability of {facts.model.threshold:.3f}; the table shows the test rows.",
+        tables=(("Cut-offs", cut_offs_table(facts)),),
+    )
+
+
 def reasons_section(facts: RunFacts, options: TableOptions) -> Section:
     """The riskiest test cases with the reasons that `predict` would give."""
     test = open_prepared(facts.vertical, facts.params, facts.artifacts, splits=("test",))["test"]

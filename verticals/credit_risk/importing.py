@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from core.data.domain import ColumnSpec, DomainSpec
 from core.data.importing import ImportReport, import_table
+from core.data.known_columns import KnownColumns
 
 # lower-case column name -> (concept, kind); whole names only: tying the wrong columns costs more than tying none
 KNOWN_NAMES: Mapping[str, tuple[str, str]] = {
@@ -101,6 +99,7 @@ KNOWN_RATIOS: Mapping[str, tuple[str, str, str, int]] = {
         0,
     ),
 }
+KNOWN_COLUMNS = KnownColumns(names=KNOWN_NAMES, words=KNOWN_WORDS, directions=KNOWN_DIRECTIONS)
 
 
 def import_domain(path: Path, data_folder: Path, domain: str, **declared: Any) -> ImportReport:
@@ -115,7 +114,7 @@ def import_domain(path: Path, data_folder: Path, domain: str, **declared: Any) -
         data_folder,
         "credit_risk",
         domain,
-        complete_column=suggest_concept,
+        complete_column=KNOWN_COLUMNS.complete,
         derive_columns=suggest_ratios,
         **declared,
     )
@@ -142,15 +141,3 @@ def suggest_ratios(spec: DomainSpec) -> list[ColumnSpec]:
                 )
             )
     return ratios
-
-
-def suggest_concept(column: ColumnSpec, texts: pd.Series) -> ColumnSpec:
-    """The column with its shared word, and its categories' shared words, where name and kind are well known."""
-    concept, kind = KNOWN_NAMES.get(column.name.strip().lower(), ("", ""))
-    if column.concept or not concept or kind != column.kind or column.use != "feature":
-        return column
-    words = KNOWN_WORDS.get(concept, {})
-    known = (text for text in texts.dropna().unique() if text.strip().lower() in words)
-    values = {text.strip(): words[text.strip().lower()] for text in sorted(known)}
-    monotone = KNOWN_DIRECTIONS.get(concept, 0) if column.kind == "number" else 0
-    return replace(column, concept=concept, concept_values=values, monotone=monotone)

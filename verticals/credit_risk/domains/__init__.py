@@ -11,14 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.data.demo_domains import read_written_spec, whole_file
 from core.data.domain import DomainSpec
-from core.data.packaged_domains import (
-    PackagedFile,
-    materialise,
-    read_packaged_table,
-    read_written_spec,
-    whole_file,
-)
+from core.data.packaged_domains import PackagedFile, materialise, read_packaged_table
 from core.errors import BadInputError
 from verticals.credit_risk.importing import suggest_ratios
 

@@ -13,15 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.data.demo_domains import DemoRows, read_written_spec, whole_file
 from core.data.domain import DomainSpec
-from core.data.packaged_domains import (
-    DemoRows,
-    PackagedFile,
-    materialise,
-    read_packaged_table,
-    read_written_spec,
-    whole_file,
-)
+from core.data.packaged_domains import PackagedFile, materialise, read_packaged_table
 from core.data.raw_table import problem_frame
 from core.errors import BadInputError, MissingArtifactError
 from verticals.market_risk.domains.dates import from_parts, weekdays_from
