@@ -6,7 +6,7 @@ from forecasting_data import HORIZONS, made_series
 import core.forecasting.methods  # noqa: F401 - registers all
 from core.forecasting.forecaster import FORECASTERS, ForecastTask
 from core.forecasting.losses import qlike
-from core.forecasting.network_forecaster import NetworkOptions, new_network
+from core.forecasting.network_forecaster import NetworkForecaster, NetworkOptions, new_network
 from core.forecasting.network_training import hold_out, log_variances, tensors_of, train_network
 from core.forecasting.sequence_network import SequenceBackbone, qlike_of_logs
 from core.forecasting.series import Series
@@ -64,30 +64,35 @@ def test_held_out_days_are_in_no_target_that_teaches():
     ("name", "moves_backbone"),
     [("network_source_only", False), ("network_probe", False), ("network_lp_ft", True), ("network_fine_tuned", True)],
 )
-def test_strategy_moves_the_weights_it_says(name, moves_backbone):
-    fits = {}
+def test_strategy_moves_the_weights_it_says(name, moves_backbone, monkeypatch, tmp_path):
+    monkeypatch.setenv("CROSSDOMAIN_CACHE", str(tmp_path))
     task = ForecastTask(made_series(800, seed=3), (made_series(300, seed=4, name="source"),), HORIZONS, seed=0)
-    forecaster = FORECASTERS[name]({**FAST, "epochs": 8})  # enough that the best epoch is not the head's own
-    forecaster.source_fits = fits
-    forecaster.fit(task)
-    (source,) = fits.values()
-    own = forecaster.networks_[0].state_dict()
+    options = {**FAST, "epochs": 8}  # enough that the best epoch is not the head's own
+    source = FORECASTERS["network_source_only"](options).fit(task).networks_[0].state_dict()
+    own = FORECASTERS[name](options).fit(task).networks_[0].state_dict()
     moved = {key for key in own if not torch.equal(own[key], source[key])}
     assert any(key.startswith("head") for key in moved) == (name != "network_source_only")
     assert any(key.startswith("backbone") for key in moved) == moves_backbone
 
 
-def test_source_networks_are_trained_once_for_all_who_ask():
-    fits, task = {}, ForecastTask(made_series(300), (made_series(300, seed=4, name="s"),), HORIZONS)
+def test_source_networks_are_trained_once_for_all_who_ask(monkeypatch, tmp_path):
+    monkeypatch.setenv("CROSSDOMAIN_CACHE", str(tmp_path))
+    trained = []
+    real = NetworkForecaster._train
+
+    def counted(self, *arguments, is_source, **how):
+        trained.append(is_source)
+        return real(self, *arguments, is_source=is_source, **how)
+
+    monkeypatch.setattr(NetworkForecaster, "_train", counted)
+    task = ForecastTask(made_series(300), (made_series(300, seed=4, name="s"),), HORIZONS)
     for name in ("network_source_only", "network_probe", "network_lp_ft"):
-        forecaster = FORECASTERS[name](FAST)
-        forecaster.source_fits = fits
-        forecaster.fit(task)
-    assert len(fits) == 1
-    other = FORECASTERS["network_probe"](FAST)
-    other.source_fits = fits
-    other.fit(ForecastTask(task.history, (made_series(320, seed=4, name="s"),), HORIZONS))
-    assert len(fits) == 2
+        FORECASTERS[name](FAST).fit(task)
+    assert trained.count(True) == 1
+    other = (made_series(300, seed=5, name="s"),)  # of the same name and length, with other days
+    FORECASTERS["network_probe"](FAST).fit(ForecastTask(task.history, other, HORIZONS))
+    FORECASTERS["network_probe"]({**FAST, "source_epochs": 3}).fit(task)
+    assert trained.count(True) == 3
 
 
 def test_training_on_many_days_beats_the_untrained_network():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from core.forecasting.forecaster import Forecaster, ForecastTask
 from core.forecasting.series import Series
+from core.forecasting.source_networks import kept_weights
 from core.forecasting.windows import Windows, concatenate, windows_of
 from core.params import STRICT
 
@@ -48,15 +49,11 @@ class NetworkOptions:
 
 
 class NetworkForecaster(Forecaster):
-    """Trains on the sources with every weight moving, then on the target as `strategy` says; None: not at all.
-
-    source_fits: source networks that several forecasters share, by what they were trained on.
-    """
+    """Trains on the sources with every weight moving, then on the target as `strategy` says; None: not at all."""
 
     Options = NetworkOptions
     strategy: ClassVar[str | None] = None
     is_pooled: ClassVar[bool] = False
-    source_fits: MutableMapping[tuple, Any] | None = None
 
     def learn(self, task: ForecastTask) -> None:
         """One network a member."""
@@ -98,16 +95,18 @@ class NetworkForecaster(Forecaster):
     def _from_sources(
         self, task: ForecastTask, sources: tuple[Series, ...], network: SequenceNetwork, seed: int
     ) -> SequenceNetwork:
-        """The network after the sources, made once for all who ask for the same."""
-        told = tuple((s.name, len(s), str(s.dates[0]), str(s.dates[-1])) for s in sources)
-        told_options = {name: getattr(self.options, name) for name in SOURCE_OPTIONS}
-        key = (told, task.horizons, seed, tuple(told_options.items()))
-        fits = {} if self.source_fits is None else self.source_fits
-        if key not in fits:
+        """The network after the sources, trained once for all who ask for the same."""
+        from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+        from core.forecasting.network_training import as_tensor
+
+        def train() -> np.ndarray:
             rows = concatenate(self._source_windows(sources, task.horizons))
-            made = self._train(network, rows, None, "full", seed=seed, is_source=True).state_dict()
-            fits[key] = {name: tensor.clone() for name, tensor in made.items()}  # the network itself trains on
-        network.load_state_dict(fits[key])
+            made = self._train(network, rows, None, "full", seed=seed, is_source=True)
+            return parameters_to_vector(made.parameters()).detach().numpy().copy()
+
+        told = (task.horizons, seed, [(name, getattr(self.options, name)) for name in SOURCE_OPTIONS])
+        vector_to_parameters(as_tensor(kept_weights(sources, told, train)), network.parameters())
         return network
 
     def _train(

@@ -82,6 +82,11 @@ def tensors_of(rows: Windows) -> list[Tensor]:
     return [torch.from_numpy(np.ascontiguousarray(part)) for part in (rows.days, rows.statics, rows.base, rows.targets)]
 
 
+def as_tensor(values: np.ndarray) -> Tensor:
+    """A tensor of its own memory."""
+    return torch.from_numpy(np.array(values))
+
+
 def mean_qlike(network: SequenceNetwork, rows: Windows) -> float:
     """Of the known targets."""
     with torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,6 @@ import numpy as np
 
 import core.forecasting.methods  # noqa: F401 - registers all
 from core.forecasting.forecaster import FORECASTERS, Forecaster, ForecastTask
-from core.forecasting.network_forecaster import NetworkForecaster
 from core.forecasting.panel import Panel
 from core.forecasting.params import SeriesParams
 from core.forecasting.scaling import WARM_UP_ROWS
@@ -95,18 +94,13 @@ def walk_method(
     method: str,
     options: Mapping[str, Any],
     budget: Budget,
-    *,
-    source_fits: MutableMapping[tuple, Any] | None = None,
 ) -> ForecastRun:
-    """Fit and forecast fold by fold.
-
-    source_fits: networks trained on the sources, shared between calls with the same walk.
-    """
+    """Fit and forecast fold by fold."""
     parts, num_not_converged, chosen, started = [], 0, [], time.perf_counter()
     folds = walk.folds(budget)
     for number, fold in enumerate(folds):
         begin, origin, end = fold.train.start, fold.test.start, fold.test.stop
-        fitted = fit_method(walk, method, options, walk.target.rows(slice(begin, origin + 1)), source_fits)
+        fitted = fit_method(walk, method, options, walk.target.rows(slice(begin, origin + 1)))
         num_not_converged += not getattr(fitted, "has_converged_", True)
         chosen.append(list(getattr(fitted, "chosen_sources_", ())))
         if number == 0:
@@ -129,10 +123,7 @@ def fit_method(
     method: str,
     options: Mapping[str, Any],
     history: Series,
-    source_fits: MutableMapping[tuple, Any] | None = None,
 ) -> Forecaster:
     """One fit on the history and, where the method transfers, the walk's sources."""
     forecaster = FORECASTERS[method](options)
-    if isinstance(forecaster, NetworkForecaster):
-        forecaster.source_fits = source_fits
     return forecaster.fit(ForecastTask(history, walk.sources, walk.horizons, walk.seed))

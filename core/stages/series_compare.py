@@ -23,10 +23,10 @@ def series_compare(vertical: Vertical, params: SeriesParams, artifacts: Artifact
     panel = read_panel(artifacts)
     walk = walk_of(panel, params)
     plan = ledger_plan(params, has_sources=bool(panel.sources), num_history=walk.first_origin)
-    runs, fits, started = [], {}, time.perf_counter()
+    runs, started = [], time.perf_counter()
     for number, (budget, method) in enumerate(plan, start=1):
         options = params.train.method_options.get(method, {})
-        runs.append(walk_method(walk, method, options, budget, source_fits=fits))
+        runs.append(walk_method(walk, method, options, budget))
         spent = time.perf_counter() - started
         left = spent / number * (len(plan) - number)
         print(

@@ -24,10 +24,9 @@ def series_evaluate(vertical: Vertical, params: SeriesParams, artifacts: Artifac
     walk = walk_of(read_panel(artifacts), params)
     budget: Budget = params.train.history_days or "all"
     runs, risks = {}, {}
-    fits: dict = {}
     for role, method in (("method", params.train.method), ("rival", params.evaluate.rival)):
         options = params.train.method_options.get(method, {})
-        runs[role] = walk_method(walk, method, options, budget, source_fits=fits)
+        runs[role] = walk_method(walk, method, options, budget)
         risks[role] = walk_risk(walk, runs[role], params.train.levels_of_risk)
         print(f"evaluate: {method}: {runs[role].info['fits']} fits, {runs[role].fit_seconds:.1f} s", flush=True)
     regime = regimes(walk, params.evaluate.crisis_quantile)

@@ -72,11 +72,11 @@ def run(
     total = len(cases) * len(methods) * len(budgets)
     number = 0
     for case in cases:
-        walk, fits, runs = open_case(root, case), {}, []
+        walk, runs = open_case(root, case), []
         for budget in budgets:
             for method in methods:
                 number += 1
-                runs.append(kept_run(root, case, walk, method, budget, fits))
+                runs.append(kept_run(root, case, walk, method, budget))
                 spent = time.perf_counter() - started
                 report(f"m1: {number}/{total} {case.target}, {method} with {budget} days ({spent:.0f} s)")
         found[case.target] = build_forecast_ledger(walk, runs, COMPARE) | {"sources": list(case.sources)}
@@ -110,7 +110,7 @@ def read_fetched(root: Path, name: str) -> Series:
     return read_market(folder)[0]
 
 
-def kept_run(root: Path, case: Case, walk: Walk, method: str, budget: Budget, fits: dict[tuple, Any]) -> ForecastRun:
+def kept_run(root: Path, case: Case, walk: Walk, method: str, budget: Budget) -> ForecastRun:
     """The run, read where it was made before with the same options, days and sources."""
     told = {
         "case": asdict(case),
@@ -124,7 +124,7 @@ def kept_run(root: Path, case: Case, walk: Walk, method: str, budget: Budget, fi
     path = Path(root) / "artifacts" / "market_risk" / "m1" / name
     if path.exists():
         return run_from(read_json(path))
-    made = walk_method(walk, method, {}, budget, source_fits=fits)
+    made = walk_method(walk, method, {}, budget)
     write_json(path, {name: getattr(made, name) for name in made.__dataclass_fields__})
     return made
 
