@@ -5,12 +5,13 @@ import pytest
 from forecasting_data import HORIZONS, made_series, with_other_future
 
 import core.forecasting.methods  # noqa: F401 - registers all
-from core.errors import BadInputError, BadParamsError, VerificationError
+from core.errors import BadInputError, BadParamsError, MissingArtifactError, VerificationError
 from core.forecasting.forecaster import FORECASTERS, ForecastTask, load_forecaster, save_forecaster
 from core.forecasting.har_rows import HarRows, design, fit_lines
 from core.forecasting.losses import qlike
 from core.forecasting.methods.har_shrunk import STRENGTHS
 from core.forecasting.scaling import WARM_UP_ROWS, ewma, har_features
+from core.model_manifest import write_manifest
 
 ARCH = {"garch", "gjr_garch", "egarch"}
 FAST = {"epochs": 2, "source_epochs": 1, "num_members": 1, "width": 4}
@@ -51,6 +52,7 @@ def test_forecast_knows_no_later_day(name, series):
 def test_saved_forecaster_forecasts_the_same(name, series, tmp_path):
     forecaster = fitted(name, series.rows(slice(0, 300)))
     save_forecaster(forecaster, tmp_path / "model")
+    write_manifest(tmp_path / "model")
     assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".json", ".safetensors"}
     assert np.array_equal(load_forecaster(tmp_path / "model").forecast(series, 400), forecaster.forecast(series, 400))
 
@@ -176,5 +178,14 @@ def test_unknown_option_and_method_name_the_nearest():
 
 
 def test_folder_without_a_forecaster_is_refused(tmp_path):
-    with pytest.raises(VerificationError, match="holds no saved forecaster"):
+    with pytest.raises(MissingArtifactError, match="holds no model"):
+        load_forecaster(tmp_path)
+
+
+def test_forecaster_whose_file_was_changed_is_refused(series, tmp_path):
+    save_forecaster(fitted("har", series), tmp_path)
+    write_manifest(tmp_path)
+    path = tmp_path / "forecaster.json"
+    path.write_text(path.read_text().replace('"level": ', '"level": 1'))
+    with pytest.raises(VerificationError, match=r"forecaster\.json was changed"):
         load_forecaster(tmp_path)

@@ -137,7 +137,7 @@ def test_register_model_that_does_not_verify_leaves_nothing(root):
     (source / "scoring_model.json").write_text("[]")
     with pytest.raises(VerificationError, match="was changed after it was saved"):
         register(root, VERTICAL, source, facts())
-    with pytest.raises(MissingArtifactError, match="holds no scoring model"):
+    with pytest.raises(MissingArtifactError, match="holds no model"):
         register(root, VERTICAL, root / "nowhere", facts())
     with pytest.raises(BadInputError, match="no vertical name"):
         register(root, "../credit_risk", write_model(root / "other"), facts())

@@ -8,10 +8,10 @@ from core.errors import BadInputError, BadParamsError, CrossdomainError
 
 pytest.importorskip("sqlalchemy")
 
-from core.learners.scoring_model import MANIFEST_FILE
 from core.lifecycle import proposals
 from core.lifecycle.proposals import adopt, decline, model_digest
 from core.lifecycle.store import open_store
+from core.model_manifest import MANIFEST_FILE
 from core.params import load_params
 
 PARAMS = """\

@@ -16,6 +16,7 @@ from core.errors import BadInputError, BadParamsError, VerificationError
 from core.forecasting.scaling import HAR_DAYS, MIN_HISTORY, WARM_UP_ROWS, Bounds
 from core.forecasting.series import Series
 from core.forecasting.targets import future_means
+from core.model_manifest import verify_folder
 from core.params import STRICT, parse_section
 from core.registry import Registry
 
@@ -109,7 +110,10 @@ class Forecaster(ABC):
 
 
 def save_forecaster(forecaster: Forecaster, folder: Path) -> None:
-    """Write a fitted forecaster as JSON and safetensors into an existing or new folder."""
+    """Write a fitted forecaster as JSON and safetensors into an existing or new folder.
+
+    Whoever has written all that belongs beside it ends with `core.model_manifest.write_manifest`.
+    """
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,27 +130,27 @@ def save_forecaster(forecaster: Forecaster, folder: Path) -> None:
 
 
 def load_forecaster(folder: Path) -> Forecaster:
-    """The forecaster that `save_forecaster` wrote.
+    """The forecaster that `save_forecaster` wrote, after every file matched its SHA-256.
 
     Raises:
-        VerificationError: the folder holds none, or one that this version cannot read.
+        MissingArtifactError: the folder holds no model.
+        VerificationError: a file is changed, missing or not listed, or this version cannot read it.
     """
     from safetensors.numpy import load_file
 
     import core.forecasting.methods  # noqa: F401 - registers all
 
-    path = Path(folder) / "forecaster.json"
-    if not path.exists():
-        raise VerificationError(f"{folder} holds no saved forecaster.", repair="Run `dvc repro` to train one.")
-    saved = read_json(path)
+    verify_folder(folder)
     try:
+        saved = read_json(Path(folder) / "forecaster.json")
         forecaster = FORECASTERS[saved["name"]](saved["options"])
         arrays = load_file(Path(folder) / "arrays.safetensors")
         forecaster.horizons_ = tuple(saved["horizons"])
         forecaster.bounds_ = Bounds(arrays.pop("bounds.low"), arrays.pop("bounds.high"))
         forecaster.restore(saved["values"], arrays)
-    except (KeyError, BadParamsError) as error:
+    except (FileNotFoundError, KeyError, BadParamsError) as error:
         raise VerificationError(
-            f"{folder} was saved by another version: {error}.", repair="Train it again with `dvc repro`."
+            f"{folder} is no forecaster, or was saved by another version: {error}.",
+            repair="Train it again with `dvc repro`.",
         ) from error
     return forecaster

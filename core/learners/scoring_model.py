@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from core.artifacts import read_json, replacing_folder, write_json
 from core.data.domain import DomainSpec
 from core.data.samples import Samples
 from core.data.table_schema import TableSchema
-from core.errors import MissingArtifactError, VerificationError
+from core.errors import VerificationError
 from core.evaluation.calibration import CALIBRATORS
 from core.evaluation.calibration_band import CalibrationBand
 from core.evaluation.conformal import ConformalSets
@@ -25,13 +24,12 @@ from core.learners.base import Learner, load_learner, save_learner
 from core.learners.finding_model import FindingModel
 from core.learners.kind_model import KindModel
 from core.learners.learned_groups import LearnedGroups
+from core.model_manifest import model_files, verify_folder, write_manifest
 from core.params import parse_section
 
-FORMAT = 1
-MODEL_FILE, MANIFEST_FILE, GATE_FOLDER = "scoring_model.json", "manifest.json", "gate"
+MODEL_FILE, GATE_FOLDER = "scoring_model.json", "gate"
 # Formats that hold values only. A pickle (or anything not listed) would run code when it is opened.
 PLAIN_SUFFIXES = {".json", ".ubj", ".safetensors", ".parquet", ".csv", ".txt", ".sql", ".onnx"}
-REPAIR = "Run `dvc repro` to train it again, or `dvc checkout` to restore the files."
 
 
 @dataclass(frozen=True)
@@ -139,11 +137,10 @@ class ScoringModel:
             if self.learned is not None:
                 self.learned.save(temporary)
             write_json(temporary / MODEL_FILE, self._to_dict())
-            for path in _files(temporary):
+            for path in model_files(temporary):
                 if path.suffix not in PLAIN_SUFFIXES:
                     raise VerificationError(f"{path.name} is not a plain file; no such artifact is saved.")
-            sums = {p.relative_to(temporary).as_posix(): _sha256(p) for p in _files(temporary)}
-            write_json(temporary / MANIFEST_FILE, {"format": FORMAT, "sha256": sums})
+            write_manifest(temporary)
 
     @classmethod
     def load(cls, folder: Path) -> ScoringModel:
@@ -205,46 +202,3 @@ def _load_gate(folder: Path, learner: Learner) -> Any | None:
     from core.learners.input_gate import InputGate  # most models have none
 
     return InputGate.load(folder, learner)
-
-
-def verify_folder(folder: Path) -> None:
-    """Compare every file with the manifest's SHA-256.
-
-    Raises:
-        MissingArtifactError: there is no model.
-        VerificationError: a file is changed, missing or not listed, or the format is a later one.
-    """
-    if not (folder / MANIFEST_FILE).exists():
-        raise MissingArtifactError(
-            f"{folder} holds no scoring model ({MANIFEST_FILE} is missing).",
-            repair="Run `dvc repro` to train one.",
-        )
-    manifest = read_json(folder / MANIFEST_FILE)
-    if manifest.get("format") != FORMAT:
-        raise VerificationError(
-            f"{folder} is a scoring model of format {manifest.get('format')!r}, expected {FORMAT}.",
-            repair="Train it again with this version, or install the version that wrote it.",
-        )
-    expected = manifest["sha256"]
-    found = {path.relative_to(folder).as_posix(): path for path in _files(folder) if path.name != MANIFEST_FILE}
-    for name, digest in expected.items():
-        if name not in found:
-            raise VerificationError(f"{folder / name} is missing.", repair=REPAIR)
-        if _sha256(found[name]) != digest:
-            raise VerificationError(f"{folder / name} was changed after it was saved (SHA-256 differs).", repair=REPAIR)
-    if extra := sorted(set(found) - set(expected)):
-        raise VerificationError(
-            f"{folder} holds files that the model did not save: {', '.join(extra)}.",
-            repair="Remove them.",
-        )
-
-
-def _files(folder: Path) -> list[Path]:
-    """All files below `folder` in a fixed order; hidden ones (a file manager's) are no part of a model."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-
-
-def _sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

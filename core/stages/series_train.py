@@ -14,6 +14,7 @@ from core.forecasting.params import SeriesParams
 from core.forecasting.risk_quantiles import fit_student, future_returns
 from core.forecasting.scaling import WARM_UP_ROWS
 from core.forecasting.walking import fit_method, walk_of
+from core.model_manifest import write_manifest
 from core.vertical import Vertical
 
 
@@ -49,6 +50,7 @@ def series_train(vertical: Vertical, params: SeriesParams, artifacts: Artifacts,
                 "last_day": str(panel.target.dates[-1]),
             },
         )
+        write_manifest(folder)
     seconds = time.perf_counter() - started
     write_json(
         artifacts.path("train", "train_metrics.json"),

@@ -18,7 +18,8 @@ import pandas as pd
 from core.artifacts import read_json, replacing_folder, write_json
 from core.errors import BadInputError
 from core.images.decoding import decode
-from core.learners.scoring_model import MANIFEST_FILE, MODEL_FILE
+from core.learners.scoring_model import MODEL_FILE
+from core.model_manifest import MANIFEST_FILE
 from core.pictures.predicting import SYNTHETIC, PredictSummary, predict_files
 from core.pictures.scorer import PictureScorer
 from core.pictures.scorer import open_scorer as open_picture_scorer

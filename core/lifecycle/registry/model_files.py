@@ -10,8 +10,7 @@ from core.errors import MissingArtifactError, VerificationError
 from core.lifecycle.registry.durable import copy_durably, placing_folder
 from core.lifecycle.registry.places import Places
 from core.lifecycle.registry.records import Version
-
-MANIFEST_FILE = "manifest.json"  # of core.learners.scoring_model, which imports every learner
+from core.model_manifest import MANIFEST_FILE
 
 
 def folder_digest(folder: Path) -> str:

@@ -17,6 +17,7 @@ from core.lifecycle.registry.records import (
     write_record,
 )
 from core.lifecycle.registry.stages import Stages, read_stages
+from core.model_manifest import verify_folder
 
 
 def register(root: Path, vertical: str, model_folder: Path, facts: RegistrationFacts) -> Version:
@@ -30,8 +31,6 @@ def register(root: Path, vertical: str, model_folder: Path, facts: RegistrationF
         VerificationError: a file of it is changed, missing or not listed, or a record of the registry is damaged.
         CrossdomainError: another process registers for too long.
     """
-    from core.learners.scoring_model import verify_folder  # imports every learner, which reading need not wait for
-
     model_folder = Path(model_folder)
     verify_folder(model_folder)
     places = Places(root, vertical)
