@@ -15,6 +15,7 @@ from core.cli import (
     doctor,
     domains,
     label,
+    new_vertical,
     predict,
     proposals,
     registry,
@@ -50,6 +51,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(registry.app, name="registry")
 app.command("dashboard", help=dashboard.HELP)(dashboard.dashboard)
 app.command("cache", help=cache.HELP)(cache.cache)
+app.command("new-vertical", help=new_vertical.HELP)(new_vertical.new_vertical)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 
 

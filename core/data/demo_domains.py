@@ -11,7 +11,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from core.data.domain import DomainSpec, read_domain_spec
-from core.data.domain_folder import batch_path, create_domain_folder
+from core.data.domain_folder import batch_names, batch_path, create_domain_folder
 from core.data.raw_table import problem_frame
 from core.errors import BadInputError, BadParamsError, did_you_mean
 from core.params import parse_section
@@ -89,15 +89,28 @@ def write_generated_domains(
             raise BadParamsError(f"{name}.yaml is of generated rows.", repair="Write `is_synthetic: true` into it.")
     for name, spec in specs.items():
         frame = generators[name]()
-        digest = hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
         write_demo_domain(
             Path(data_folder) / spec.vertical / name,
-            replace(spec, sha256=digest),
+            replace(spec, sha256=digest_of(frame)),
             lambda frame=frame: whole_file(frame),
             file_name=f"{name}.csv",
             origin=GENERATED,
             report=report,
         )
+
+
+def digest_of(frame: pd.DataFrame) -> str:
+    """Hex SHA-256 of rows of texts, written as CSV."""
+    return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+
+
+def is_generated(folder: Path) -> bool:
+    """Whether the domain holds the rows that `write_generated_domains` wrote, and nothing came to it since."""
+    if not (folder / "domain.yaml").exists() or not batch_path(folder, "initial").exists():
+        return False
+    spec = read_domain_spec(folder)
+    is_whole = batch_names(folder) == ["initial"] and not any((folder / more).exists() for more in ("labels", "held"))
+    return spec.is_synthetic and is_whole and digest_of(pd.read_parquet(batch_path(folder, "initial"))) == spec.sha256
 
 
 def _is_there(folder: Path, spec: DomainSpec) -> bool:

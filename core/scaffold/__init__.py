@@ -1,0 +1,1 @@
+"""A new vertical written by a command, and taken away again: `crossdomain new-vertical`."""

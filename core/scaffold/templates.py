@@ -1,0 +1,63 @@
+"""What a new vertical's files say: templates by modality and task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from core.errors import CrossdomainError
+
+HERE = Path(__file__).parent
+PARAMS_TEMPLATE = "params.yaml.j2"
+# (modality, task) -> file of the vertical -> its template below `<modality>_<task>/`
+TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("table", "binary"): {
+        "README.md": "README.md.j2",
+        "__init__.py": "init.py.j2",
+        "dataset.py": "dataset.py.j2",
+        "domains/__init__.py": "domains.py.j2",
+        "domains/demo_source.yaml": "demo_source.yaml.j2",
+        "domains/demo_target.yaml": "demo_target.yaml.j2",
+        "domains/drawing.py": "drawing.py.j2",
+        "importing.py": "importing.py.j2",
+        "options.py": "options.py.j2",
+        "protocols/__init__.py": "protocols.py.j2",
+        "report.py": "report.py.j2",
+        "scoring.py": "scoring.py.j2",
+    },
+}
+
+
+def check_combination(modality: str, task: str) -> None:
+    """Raise CrossdomainError unless there are templates for the modality and the task."""
+    if (modality, task) not in TEMPLATES:
+        known = "; ".join(f"--modality {one} --task {other}" for one, other in TEMPLATES)
+        raise CrossdomainError(
+            f"There is no template of a vertical with modality '{modality}' and task '{task}'.",
+            repair=f"There are: {known}.",
+        )
+
+
+def render_files(name: str, modality: str, task: str) -> dict[str, str]:
+    """Path below the vertical's folder -> text."""
+    chosen = TEMPLATES[modality, task]
+    return {path: _render(name, modality, task, template) for path, template in chosen.items()}
+
+
+def render_section(name: str, modality: str, task: str) -> str:
+    """The vertical's section of params.yaml."""
+    return _render(name, modality, task, PARAMS_TEMPLATE)
+
+
+def _render(name: str, modality: str, task: str, template: str) -> str:
+    """One template; a name that it lacks is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / f"{modality}_{task}"),
+        autoescape=False,  # Python and YAML; the name was checked
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    title = name.replace("_", " ").capitalize()
+    return environment.get_template(template).render(name=name, title=title)
