@@ -11,7 +11,7 @@ from core.vertical import load_vertical, vertical_names
 
 COMMANDS = (
     "fetch", "import", "label", "run", "predict", "compare", "proposals", "users", "registry", "dashboard", "cache",
-    "doctor",
+    "doctor", "new-vertical",
 )  # fmt: skip
 
 

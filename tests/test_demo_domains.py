@@ -3,10 +3,11 @@
 import pandas as pd
 import pytest
 
-from core.data.demo_domains import write_generated_domains
+from core.data.demo_domains import is_generated, whole_file, write_generated_domains
 from core.data.domain import read_domain_spec
 from core.data.domain_folder import batch_path, read_batches
 from core.errors import BadInputError, BadParamsError
+from core.images.archive import archive_path
 
 YAML = """\
 name: drawn
@@ -21,10 +22,12 @@ is_synthetic: true
 ROWS = pd.DataFrame({"number": ["1", "2"], "outcome": ["yes", "no"]}).astype(object)
 
 
-def write(tmp_path, *, text=YAML, rows=ROWS, names=("drawn",)):
+def write(tmp_path, *, text=YAML, rows=ROWS, files=(), names=("drawn",)):
     (tmp_path / "drawn.yaml").write_text(text)
     told = []
-    write_generated_domains(names, tmp_path, {"drawn": lambda: rows}, tmp_path / "data", report=told.append)
+    write_generated_domains(
+        names, tmp_path, {"drawn": lambda: whole_file(rows, files)}, tmp_path / "data", report=told.append
+    )
     return told
 
 
@@ -61,3 +64,30 @@ def test_generated_domain_that_is_wrong_writes_nothing(tmp_path, changes, expect
     with pytest.raises(BadParamsError, match=expected):
         write(tmp_path, **changes)
     assert not (tmp_path / "data").exists()
+
+
+def test_generated_domain_with_pictures_keeps_their_bytes(tmp_path):
+    write(tmp_path, files=[("initial/a.bmp", b"picture"), ("initial/b.bmp", b"another")])
+    folder = tmp_path / "data/toy/drawn"
+    archive = pd.read_parquet(archive_path(folder, "initial"))
+    assert dict(zip(archive["file"], archive["bytes"], strict=True))["initial/a.bmp"] == b"picture"
+    assert is_generated(folder)
+    with pytest.raises(BadInputError, match="another domain"):
+        write(tmp_path, files=[("initial/a.bmp", b"painted over"), ("initial/b.bmp", b"another")])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: ROWS.to_parquet(batch_path(folder, "second")),
+        lambda folder: ROWS.assign(number=["9", "9"]).to_parquet(batch_path(folder, "initial")),
+        lambda folder: (folder / "labels").mkdir(),
+        lambda folder: (folder / "domain.yaml").write_text(YAML.replace("is_synthetic: true", "")),
+        lambda folder: (folder / "domain.yaml").unlink(),
+    ],
+)
+def test_generated_domain_that_somebody_added_to_is_no_longer_one(tmp_path, change):
+    write(tmp_path)
+    assert is_generated(tmp_path / "data/toy/drawn")
+    change(tmp_path / "data/toy/drawn")
+    assert not is_generated(tmp_path / "data/toy/drawn")

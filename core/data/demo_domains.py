@@ -14,6 +14,7 @@ from core.data.domain import DomainSpec, read_domain_spec
 from core.data.domain_folder import batch_names, batch_path, create_domain_folder
 from core.data.raw_table import problem_frame
 from core.errors import BadInputError, BadParamsError, did_you_mean
+from core.images.archive import archive_path, write_archive
 from core.params import parse_section
 
 GENERATED = "a generator; SYNTHETIC, no statement about real cases"
@@ -21,15 +22,19 @@ GENERATED = "a generator; SYNTHETIC, no statement about real cases"
 
 @dataclass(frozen=True)
 class DemoRows:
-    """Rows of a demo domain as texts, and those set aside as quarantine files hold them."""
+    """Rows of a demo domain as texts, and those set aside as quarantine files hold them.
+
+    files: pictures and masks, (text of the cell, bytes).
+    """
 
     frame: pd.DataFrame
     quarantined: pd.DataFrame
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
-def whole_file(frame: pd.DataFrame) -> DemoRows:
+def whole_file(frame: pd.DataFrame, files: Sequence[tuple[str, bytes]] = ()) -> DemoRows:
     """Every row of the file, none set aside."""
-    return DemoRows(frame, problem_frame([]))
+    return DemoRows(frame, problem_frame([]), tuple(files))
 
 
 def read_written_spec(folder: Path, name: str, known: Collection[str]) -> DomainSpec:
@@ -64,7 +69,12 @@ def write_demo_domain(
     rows = read_rows()
     entry = {"name": "initial", "file": file_name, "sha256": spec.sha256}
     entry |= {"rows": len(rows.frame), "quarantined": len(rows.quarantined)}
-    create_domain_folder(folder, spec, rows.frame, rows.quarantined, entry)
+
+    def write_pictures(new: Path) -> None:
+        write_archive(archive_path(new, "initial"), rows.files)
+
+    write_more = write_pictures if rows.files else None
+    create_domain_folder(folder, spec, rows.frame, rows.quarantined, entry, write_more=write_more)
     set_aside = f", {len(rows.quarantined):,} set aside" if len(rows.quarantined) else ""
     report(f"{spec.name}: {len(rows.frame):,} rows from {origin}{set_aside}")
 
@@ -72,7 +82,7 @@ def write_demo_domain(
 def write_generated_domains(
     names: Sequence[str],
     written_in: Path,
-    generators: Mapping[str, Callable[[], pd.DataFrame]],
+    generators: Mapping[str, Callable[[], DemoRows]],
     data_folder: Path,
     *,
     report: Callable[[str], None],
@@ -88,29 +98,34 @@ def write_generated_domains(
         if not spec.is_synthetic:
             raise BadParamsError(f"{name}.yaml is of generated rows.", repair="Write `is_synthetic: true` into it.")
     for name, spec in specs.items():
-        frame = generators[name]()
+        rows = generators[name]()
+        files = [(file, hashlib.sha256(raw).hexdigest()) for file, raw in rows.files]
         write_demo_domain(
             Path(data_folder) / spec.vertical / name,
-            replace(spec, sha256=digest_of(frame)),
-            lambda frame=frame: whole_file(frame),
+            replace(spec, sha256=_digest(rows.frame, files)),
+            lambda rows=rows: rows,
             file_name=f"{name}.csv",
             origin=GENERATED,
             report=report,
         )
 
 
-def digest_of(frame: pd.DataFrame) -> str:
-    """Hex SHA-256 of rows of texts, written as CSV."""
-    return hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+def _digest(frame: pd.DataFrame, files: Sequence[tuple[str, str]]) -> str:
+    """Hex SHA-256 of rows of texts, written as CSV, and of the names and digests of their files."""
+    lines = [frame.to_csv(index=False, lineterminator="\n"), *(f"{file} {digest}\n" for file, digest in files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def is_generated(folder: Path) -> bool:
     """Whether the domain holds the rows that `write_generated_domains` wrote, and nothing came to it since."""
     if not (folder / "domain.yaml").exists() or not batch_path(folder, "initial").exists():
         return False
-    spec = read_domain_spec(folder)
-    is_whole = batch_names(folder) == ["initial"] and not any((folder / more).exists() for more in ("labels", "held"))
-    return spec.is_synthetic and is_whole and digest_of(pd.read_parquet(batch_path(folder, "initial"))) == spec.sha256
+    spec, archive = read_domain_spec(folder), archive_path(folder, "initial")
+    if not spec.is_synthetic or batch_names(folder) != ["initial"]:
+        return False
+    files = pd.read_parquet(archive, columns=["file", "sha256"]) if archive.exists() else pd.DataFrame()
+    digest = _digest(pd.read_parquet(batch_path(folder, "initial")), list(files.itertuples(index=False, name=None)))
+    return digest == spec.sha256 and not any((folder / more).exists() for more in ("labels", "held"))
 
 
 def _is_there(folder: Path, spec: DomainSpec) -> bool:
