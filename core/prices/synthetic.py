@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.data.demo_domains import DemoRows, whole_file
 from core.data.domain import DomainSpec
 from core.data.domain_folder import create_domain_folder
 from core.data.raw_table import problem_frame
@@ -81,3 +82,8 @@ def write_synthetic_market(
     entry = {"name": "initial", "file": "", "sha256": "", "rows": len(texts), "quarantined": 0}
     create_domain_folder(folder, spec, texts, problem_frame([]), entry)
     return folder
+
+
+def draw_prices(num_days: int, seed: int) -> DemoRows:
+    """A made-up market as the rows of a demo domain: texts of date, open, high, low and close."""
+    return whole_file(frame_as_texts(synthetic_market(num_days, seed=seed).prices))

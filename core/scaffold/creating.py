@@ -10,8 +10,7 @@ from core.artifacts import replacing_file, replacing_folder
 from core.errors import CrossdomainError
 from core.scaffold.names import check_new_name, places_of
 from core.scaffold.project_files import with_items, with_section
-from core.scaffold.templates import check_combination, render_files, render_section
-from core.stages import STAGES
+from core.scaffold.templates import check_combination, render_files, render_section, stage_names
 from core.vertical import vertical_names
 
 
@@ -29,7 +28,7 @@ def create_vertical(root: Path, name: str, *, modality: str, task: str) -> Path:
         raise CrossdomainError(f"{found[0]} is there already.", repair="Move it away, or choose another name.")
     dvc_yaml, params_yaml = root / "dvc.yaml", root / "params.yaml"
     texts = {
-        dvc_yaml: with_items(read_exactly(dvc_yaml), name, STAGES),
+        dvc_yaml: with_items(read_exactly(dvc_yaml), name, stage_names(modality)),
         params_yaml: with_section(read_exactly(params_yaml), name, render_section(name, modality, task)),
     }
     files = render_files(name, modality, task)

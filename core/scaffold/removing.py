@@ -13,8 +13,7 @@ from core.errors import BadParamsError, CrossdomainError, did_you_mean
 from core.scaffold.creating import read_exactly, replaced_texts
 from core.scaffold.names import places_of
 from core.scaffold.project_files import without_items, without_locked, without_section
-from core.scaffold.templates import TEMPLATES, render_files
-from core.stages import STAGES
+from core.scaffold.templates import TEMPLATES, render_files, stage_names
 from core.vertical import vertical_names
 
 MAX_TOLD = 5
@@ -38,7 +37,7 @@ def remove_vertical(root: Path, name: str, *, is_forced: bool = False) -> list[P
             f"{name} holds what this command did not make: {told}.",
             repair="Keep what you need elsewhere; --force removes it all.",
         )
-    every_stage = (*STAGES, *(f"series_{stage}" for stage in STAGES))
+    every_stage = tuple(dict.fromkeys(stage for modality, _ in TEMPLATES for stage in stage_names(modality)))
     dvc_yaml, params_yaml, lock = root / "dvc.yaml", root / "params.yaml", root / "dvc.lock"
     texts = {
         dvc_yaml: without_items(read_exactly(dvc_yaml), name, every_stage),

@@ -8,6 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from core.errors import CrossdomainError
+from core.stages import STAGES
+from core.vertical import FORECASTS
 
 HERE = Path(__file__).parent
 PARAMS_TEMPLATE = "params.yaml.j2"
@@ -27,7 +29,24 @@ TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
         "report.py": "report.py.j2",
         "scoring.py": "scoring.py.j2",
     },
+    ("timeseries", "regression"): {
+        "README.md": "README.md.j2",
+        "__init__.py": "init.py.j2",
+        "dataset.py": "dataset.py.j2",
+        "domains/__init__.py": "domains.py.j2",
+        "domains/demo_other.yaml": "demo_other.yaml.j2",
+        "domains/demo_source.yaml": "demo_source.yaml.j2",
+        "domains/demo_target.yaml": "demo_target.yaml.j2",
+        "importing.py": "importing.py.j2",
+        "options.py": "options.py.j2",
+        "protocols/__init__.py": "protocols.py.j2",
+    },
 }
+
+
+def stage_names(modality: str) -> tuple[str, ...]:
+    """The stages of dvc.yaml that a vertical of the modality runs."""
+    return tuple(f"series_{stage}" for stage in STAGES) if modality == FORECASTS else STAGES
 
 
 def check_combination(modality: str, task: str) -> None:
