@@ -179,3 +179,29 @@ def test_readme_false_alarms_are_those_of_the_benchmark():
     assert f"{told} of {alarms['replays']:,} months without drift, 5 % was aimed at" in README
     months = [delay["median_month_of_first_alarm"] for delay in result["delay"].values()]
     assert f"first seen in month {min(months):.0f} to {max(months):.0f}, by kind" in README
+
+
+def test_readme_claims_of_the_markets_are_the_verdicts_of_m1():
+    markets = read_json(ROOT / "verticals/market_risk/results/m1.json")["markets"]
+    moved = {
+        market: {(e["budget"], e["horizon"]): e for e in ledger["entries"] if e["method"] == "network_lp_ft"}
+        for market, ledger in markets.items()
+    }
+    verdicts = {market: {key: entry["verdict"] for key, entry in entries.items()} for market, entries in moved.items()}
+    assert {verdicts["nasdaq"][budget, "mean"] for budget in (250, 500, 1000, "all")} == {"gain"}
+    gains = [moved["nasdaq"][budget, "mean"]["transfer_difference"] for budget in (250, 500, 1000, "all")]
+    assert min(gains) == gains[-1]  # "least with a long one"
+    assert set(verdicts["wti"].values()) == {"no difference"}
+    assert {horizon for (_, horizon), verdict in verdicts["sp500"].items() if verdict == "gain"} == {1}
+    assert "negative transfer" not in {verdict for told in verdicts.values() for verdict in told.values()}
+    standing = [
+        (m, *key) for m, entries in moved.items() for key, e in entries.items() if e["transfer_p_adjusted"] < 0.05
+    ]
+    assert sorted(standing) == [("nasdaq", 250, 1), ("nasdaq", 1000, 1)]
+    pooled = [
+        e["verdict"]
+        for market in ("sp500", "nasdaq")
+        for e in markets[market]["entries"]
+        if (e["method"], e["budget"], e["horizon"]) == ("har_pooled", "all", "mean")
+    ]
+    assert pooled == ["negative transfer"] * 2

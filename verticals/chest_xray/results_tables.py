@@ -8,7 +8,7 @@ from core.reporting.result_tables import Result, ResultTable, difference, figure
 
 SPLITS = {"publisher": "as published", "patient_safe": "without patients of the test split"}
 RULE = "threshold_of_validation"
-X2_SHORT_BUDGETS = (0, 50, 200)
+X2_SHORT_BUDGETS = (0, 50)
 X2_SHORT = {
     True: ("source_only", "aligned", "guarded"),
     False: ("target_only", "pooled", "guarded"),

@@ -15,8 +15,6 @@ from core.reporting.result_tables import (
     warm_start_table,
 )
 
-D2_ROWS = (("source_only", 0), ("aligned", 0), ("anomaly_guided", 0), ("target_only", 50), ("aligned", 50))
-
 
 def d1_table(result: Result) -> str:
     """Methods on the random split, with accuracy."""
@@ -72,17 +70,6 @@ def d2_table(result: Result) -> str:
     return "\n\n".join(parts)
 
 
-def d2_short_table(result: Result) -> str:
-    """Both directions in one table, the methods that a user would choose from; RESULTS.md has the others."""
-    rows = [
-        [told, str(row["budget"]), row["method"], figure(row, "mean"), difference(row), row["verdict"]]
-        for key, told in (("elpv_mono_to_elpv_poly", "mono to poly"), ("elpv_poly_to_elpv_mono", "poly to mono"))
-        for row in result[key]["ledger"]["entries"]
-        if (row["method"], row["budget"]) in D2_ROWS
-    ]
-    return markdown_table(["direction", "labels", "method", "AUC [95 %]", "against source_only", "verdict"], rows)
-
-
 def d3_table(result: Result) -> str:
     """Few labels."""
     return ledger_table(result["ledger"]["entries"], result["ledger"]["baseline"])
@@ -117,7 +104,7 @@ TABLES: Mapping[str, ResultTable] = {
     "d2": ResultTable(
         "D2. One cell type to the other, without target labels and with fifty; whole blocks",
         d2_table,
-        short=d2_short_table,
+        is_in_readme=False,
     ),
     "d3": ResultTable("D3. Few labels of D1's training part, five draws", d3_table, is_in_readme=False),
     "d4": ResultTable("D4. Magnetic tiles, split by tile", d4_table, is_in_readme=False),
