@@ -57,5 +57,5 @@ def test_write_table_chooses_the_format_by_the_ending(tmp_path):
 
 
 def test_artifacts_missing_file_names_the_stage_to_run(tmp_path):
-    with pytest.raises(MissingArtifactError, match="dvc repro train@credit_risk"):
+    with pytest.raises(MissingArtifactError, match="crossdomain run credit_risk --to train"):
         Artifacts(tmp_path, "credit_risk").require("train", "model")
