@@ -13,33 +13,28 @@ from core.vertical import FORECASTS
 
 HERE = Path(__file__).parent
 PARAMS_TEMPLATE = "params.yaml.j2"
+COMMON = {
+    "README.md": "README.md.j2",
+    "__init__.py": "init.py.j2",
+    "dataset.py": "dataset.py.j2",
+    "domains/__init__.py": "domains.py.j2",
+    "domains/demo_source.yaml": "demo_source.yaml.j2",
+    "domains/demo_target.yaml": "demo_target.yaml.j2",
+    "domains/drawing.py": "drawing.py.j2",
+    "importing.py": "importing.py.j2",
+    "options.py": "options.py.j2",
+    "protocols/__init__.py": "protocols.py.j2",
+    "report.py": "report.py.j2",
+    "scoring.py": "scoring.py.j2",
+}
+OF_CASES = ("domains/drawing.py", "report.py", "scoring.py")  # of verticals that score, not of those that forecast
 # (modality, task) -> file of the vertical -> its template below `<modality>_<task>/`
 TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
-    ("table", "binary"): {
-        "README.md": "README.md.j2",
-        "__init__.py": "init.py.j2",
-        "dataset.py": "dataset.py.j2",
-        "domains/__init__.py": "domains.py.j2",
-        "domains/demo_source.yaml": "demo_source.yaml.j2",
-        "domains/demo_target.yaml": "demo_target.yaml.j2",
-        "domains/drawing.py": "drawing.py.j2",
-        "importing.py": "importing.py.j2",
-        "options.py": "options.py.j2",
-        "protocols/__init__.py": "protocols.py.j2",
-        "report.py": "report.py.j2",
-        "scoring.py": "scoring.py.j2",
-    },
+    ("table", "binary"): COMMON,
+    ("image", "binary"): COMMON | {"evaluation.py": "evaluation.py.j2", "words.py": "words.py.j2"},
     ("timeseries", "regression"): {
-        "README.md": "README.md.j2",
-        "__init__.py": "init.py.j2",
-        "dataset.py": "dataset.py.j2",
-        "domains/__init__.py": "domains.py.j2",
+        **{path: file for path, file in COMMON.items() if path not in OF_CASES},
         "domains/demo_other.yaml": "demo_other.yaml.j2",
-        "domains/demo_source.yaml": "demo_source.yaml.j2",
-        "domains/demo_target.yaml": "demo_target.yaml.j2",
-        "importing.py": "importing.py.j2",
-        "options.py": "options.py.j2",
-        "protocols/__init__.py": "protocols.py.j2",
     },
 }
 

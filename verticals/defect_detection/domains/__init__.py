@@ -10,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML
 
+from core.data.demo_domains import read_written_spec
 from core.data.domain import DomainSpec, read_domain_spec
 from core.data.domain_folder import batch_path, create_domain_folder, sha256_of
 from core.data.fetching import DEMO_REPAIR, MIRROR_VARIABLE
 from core.data.raw_table import problem_frame
-from core.errors import BadInputError, BadParamsError, MissingArtifactError, VerificationError, did_you_mean
+from core.errors import BadInputError, MissingArtifactError, VerificationError
 from core.images.archive import archive_path, write_archive
 from core.images.decoding import decode
-from core.params import parse_section
 from verticals.defect_detection.domains.modules import cell_statistics, module_blocks
 
 HERE = Path(__file__).parent
@@ -37,10 +36,7 @@ def read_demo_spec(name: str) -> DomainSpec:
     Raises:
         BadParamsError: there is no such demo domain; the nearest is named.
     """
-    if name not in CELL_TYPES:
-        raise BadParamsError(f"There is no demo domain '{name}'.", repair=did_you_mean(name, DEMO_DOMAINS))
-    values = YAML(typ="safe").load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
-    return parse_section(DomainSpec, values, where=f"{name}.yaml")
+    return read_written_spec(HERE, name, CELL_TYPES)
 
 
 def locate_cells() -> Path:

@@ -1,0 +1,1 @@
+"""Templates of a vertical that scores pictures for one of two outcomes."""
