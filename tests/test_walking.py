@@ -6,7 +6,7 @@ from core.errors import BadInputError
 from core.forecasting.forecaster import FORECASTERS
 from core.forecasting.params import SeriesParams
 from core.forecasting.plan import ledger_plan
-from core.forecasting.risk_quantiles import fit_student, future_returns, student_quantiles, walk_risk
+from core.forecasting.risk_quantiles import fit_student, future_returns, student_quantiles, tail_of, walk_risk
 from core.forecasting.walking import Walk, walk_method
 from core.params import parse_section
 
@@ -135,3 +135,22 @@ def test_plan_leaves_out_what_needs_a_source_and_budgets_beyond_the_history():
 def test_walk_with_too_few_days_before_the_test_is_refused():
     with pytest.raises(BadInputError, match="days to learn from"):
         walk_method(Walk(SERIES, (), HORIZONS, SERIES.dates[60], 500), "har", {}, "all")
+
+
+def test_tail_that_many_rows_tell_is_their_own_quantile_and_mean_beyond():
+    rows = np.random.default_rng(0).standard_normal(4000)
+    rows = np.where(rows < 0, 1.6 * rows, rows)  # falls deeper than it rises
+    at_risk, shortfall = tail_of(rows, (0.01, 0.05))
+    for level, value, beyond in zip((0.01, 0.05), at_risk, shortfall, strict=True):
+        assert value == pytest.approx(np.quantile(rows, level))
+        assert beyond == pytest.approx(np.mean([row for row in rows if row <= value])) and beyond < value < 0
+    assert at_risk[0] < student_quantiles(*fit_student(rows), (0.01,))[0][0]  # a symmetric tail would be too thin
+
+
+def test_tail_that_few_rows_tell_is_a_students_and_no_thinner_than_the_next_level():
+    rows = np.random.default_rng(0).standard_t(4, 300)
+    at_risk, shortfall = tail_of(rows, (0.01, 0.05))
+    expected = student_quantiles(*fit_student(rows), (0.01,))
+    assert at_risk[1] == pytest.approx(np.quantile(rows, 0.05))
+    assert at_risk[0] == pytest.approx(min(expected[0][0], at_risk[1]))
+    assert shortfall[0] == pytest.approx(min(expected[1][0], shortfall[1])) and (shortfall <= at_risk).all()

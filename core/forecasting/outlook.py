@@ -12,14 +12,13 @@ import pandas as pd
 from core.artifacts import read_json
 from core.errors import VerificationError
 from core.forecasting.forecaster import Forecaster
-from core.forecasting.risk_quantiles import student_quantiles
 from core.forecasting.series import Series
 
 TRADING_DAYS = 252
 
 
 def read_tails(folder: Path) -> dict[str, Any]:
-    """What train wrote beside the forecaster: tails by horizon, levels, whole_day_factor, target_domain, last_day.
+    """What train wrote beside the forecaster: tails (standardised), levels, whole_day_factor, target_domain, last_day.
 
     Raises:
         VerificationError: it is not there.
@@ -42,7 +41,6 @@ def outlook_table(forecaster: Forecaster, series: Series, tails: Mapping[str, An
     parts = []
     for place, days in enumerate(forecaster.horizons_):
         tail = tails["tails"][str(days)]
-        at_risk, shortfall = student_quantiles(tail["degrees_of_freedom"], tail["scale"], tails["levels"])
         deviation = np.sqrt(days * forecast[:, place])
         columns = {
             "date": series.dates[first:].astype("datetime64[s]"),
@@ -50,7 +48,7 @@ def outlook_table(forecaster: Forecaster, series: Series, tails: Mapping[str, An
             "daily_volatility_percent": np.sqrt(forecast[:, place]),
             "yearly_volatility_percent": np.sqrt(TRADING_DAYS * forecast[:, place]),
         }
-        for level, value, beyond in zip(tails["levels"], at_risk, shortfall, strict=True):
+        for level, value, beyond in zip(tails["levels"], tail["value_at_risk"], tail["shortfall"], strict=True):
             columns |= {f"value_at_risk_{level:g}": deviation * value, f"shortfall_{level:g}": deviation * beyond}
         parts.append(pd.DataFrame(columns))
     return pd.concat(parts).sort_values(["date", "horizon_days"], kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""Value at Risk and Expected Shortfall from variance forecasts, by a Student t of the standardised returns so far."""
+"""Value at Risk and Expected Shortfall from variance forecasts, by the standardised returns so far."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from core.forecasting.walking import ForecastRun, Walk
 
 FEWEST_DEGREES = 2.1  # a variance must exist
+FEWEST_BEYOND = 10  # rows beyond a level; with fewer the tail is a Student t's
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,36 @@ def student_quantiles(degrees: float, scale: float, levels: Sequence[float]) -> 
     return scale * quantile, scale * mean_beyond
 
 
+def tail_of(standardised: np.ndarray, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """(value at risk (L,), shortfall (L,)) of standardised returns (N,), as returns in their deviations.
+
+    A level beyond which at least 10 of the rows lie has the rows' own quantile and the mean of the rows beyond it, so
+    that falls deeper than rises are seen; any other level has those of a Student t fitted to all rows, held at or below
+    those of the levels that the rows tell.
+
+    Source: Barone-Adesi, Giannopoulos & Vosper 1999, "VaR without correlations for portfolios of derivative securities"
+    (filtered historical simulation).
+    """
+    level = np.asarray(levels, dtype=float)
+    at_risk, shortfall = student_quantiles(*fit_student(standardised), level)
+    is_told = level * len(standardised) >= FEWEST_BEYOND
+    for place in np.flatnonzero(is_told):
+        at_risk[place] = np.quantile(standardised, level[place])
+        shortfall[place] = standardised[standardised <= at_risk[place]].mean()
+    for place in np.flatnonzero(~is_told):
+        nearest = [other for other in np.flatnonzero(is_told) if level[other] > level[place]]
+        if nearest:
+            at_risk[place] = min(at_risk[place], *at_risk[nearest])
+            shortfall[place] = min(shortfall[place], *shortfall[nearest])
+    return at_risk, shortfall
+
+
 def walk_risk(walk: Walk, run: ForecastRun, levels: Sequence[float]) -> RiskForecast:
     """The quantiles of each fold, from the standardised returns that were known when it began.
 
     Those are the first history's, in sample, and all forecasts since whose days have passed.
 
-    Source: filtered returns as in Barone-Adesi, Giannopoulos & Vosper 1999, "VaR without correlations for portfolios
-    of derivative securities", with a Student t in the place of the empirical distribution, whose 1 % few days hold.
+    See `tail_of`.
     """
     returns = future_returns(walk.target.returns, walk.horizons)
     days = np.asarray(walk.horizons, dtype=float)
@@ -81,8 +105,7 @@ def walk_risk(walk: Walk, run: ForecastRun, levels: Sequence[float]) -> RiskFore
         inside = slice(fold.test.start - walk.first_origin, fold.test.stop - walk.first_origin)
         for column, horizon in enumerate(walk.horizons):
             is_known = (rows + horizon <= fold.test.start) & np.isfinite(standardised[:, column])
-            degrees, scale = fit_student(standardised[is_known, column])
-            at_risk, beyond = student_quantiles(degrees, scale, levels)
+            at_risk, beyond = tail_of(standardised[is_known, column], levels)
             own = deviation[num_history:][inside, column, None]
             value_at_risk[inside, column], shortfall[inside, column] = own * at_risk, own * beyond
     return RiskForecast(value_at_risk, shortfall, returns[walk.origins], tuple(levels))

@@ -28,7 +28,7 @@ from core.vertical import Vertical
 LIMITS = (
     "The figures hold for the test days of the target market; another market or another time needs its own evaluation.",
     "What a volatility was is not seen, only estimated: from the day's range where it is known, else from its return.",
-    "Value at Risk comes from a Student t of past standardised returns; a fall without a precedent lies beyond it.",
+    "Value at Risk comes from the tail of past standardised returns; a fall without a precedent lies beyond it.",
     "No advice to buy or to sell, and no capital figure under any regulation.",
 )
 

@@ -11,7 +11,7 @@ from core.forecasting.choices import check_series_choices
 from core.forecasting.forecaster import save_forecaster
 from core.forecasting.panel import read_panel
 from core.forecasting.params import SeriesParams
-from core.forecasting.risk_quantiles import fit_student, future_returns
+from core.forecasting.risk_quantiles import future_returns, tail_of
 from core.forecasting.scaling import WARM_UP_ROWS
 from core.forecasting.walking import fit_method, walk_of
 from core.model_manifest import write_manifest
@@ -36,8 +36,9 @@ def series_train(vertical: Vertical, params: SeriesParams, artifacts: Artifacts,
     standardised = returns / np.sqrt(np.asarray(walk.horizons) * forecast)
     tails = {}
     for column, horizon in enumerate(walk.horizons):
-        degrees, scale = fit_student(standardised[np.isfinite(standardised[:, column]), column])
-        tails[str(horizon)] = {"degrees_of_freedom": degrees, "scale": scale}
+        known = standardised[np.isfinite(standardised[:, column]), column]
+        at_risk, shortfall = tail_of(known, chosen.levels_of_risk)
+        tails[str(horizon)] = {"value_at_risk": at_risk, "shortfall": shortfall}
     with replacing_folder(artifacts.path("train", "model")) as folder:
         save_forecaster(forecaster, folder)
         write_json(
