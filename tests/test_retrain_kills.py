@@ -38,9 +38,11 @@ def test_the_first_run_killed_at_its_steps_ends_as_if_nothing_had_been_and_lets_
     kill_at("register", "process")
     assert read_stages(lender.root, VERTICAL).champion is None
     kill_at("decide", "group")  # before the promotion or after it
-    last = lender.retrain(delivery)
+    if not lender.is_over(delivery.stem):  # on a busy machine it can end between the last look and the kill
+        last = lender.retrain(delivery)
+        assert last.end() == EXIT_CODES["promoted"], last.said
 
-    assert last.end() == EXIT_CODES["promoted"], last.said
+    assert lender.journal_of(delivery.stem).outcome == "promoted"
     assert [kill.step for kill in killer.kills[:3]] == ["take_in", "train", "register"]
     assert killer.failures == [] and problems_of(lender, before, delivery.stem, wrong_scores) == []
     assert [version.version for version in versions_of(lender)] == ["v0001"]
