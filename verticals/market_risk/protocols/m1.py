@@ -50,8 +50,8 @@ NOTES = (
     "Every method sees the same days; networks are shared between budgets where only the sources teach them.",
     "Judged by QLIKE of the range's variance brought to whole days by the days before the test period; of WTI,"
     " which has closes alone, of the squared return. `qlike_of_squared_returns` judges all by the squared return.",
-    "The network's recipe (width, epochs, rates) was looked at on nasdaq's test days once, at 250, 1,000 and all days,"
-    " and kept as it was first written; no other market's test days were read before this table.",
+    "The network's recipe was looked at on nasdaq's test days half a dozen times while it was written, at 250 and 1,000"
+    " days (which sources, whether it is told that a day has a range); no other market's test days were read before.",
 )
 
 
