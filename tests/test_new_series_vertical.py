@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 import pytest
+from generated_vertical import pages_of, run_stages_of
 from project_copy import call, copy_project, git
 
 from core.prices.synthetic import synthetic_market
@@ -15,26 +16,6 @@ pytest.importorskip("arch", reason="the extra `market` is not installed")
 NAME = "power_prices"
 QUICK = "{epochs: 2, source_epochs: 1, num_members: 1}"
 FAST = f"{{network: {QUICK}, network_lp_ft: {QUICK}}}"
-RUN_STAGES = """
-import sys
-from pathlib import Path
-from core.stages import STAGES
-from core.stages.__main__ import run_stage
-for stage in STAGES:
-    run_stage(stage, sys.argv[1], root=Path.cwd())
-"""
-DRAW_PAGES = """
-import json, sys
-sys.path.insert(0, "tests")
-from drawn_pages import open_page, texts_of
-from apps.dashboard import SERIES_VIEWS
-drawn = {view: open_page(".", view, sys.argv[1]) for view in SERIES_VIEWS}
-told = {
-    view: {"is_sound": not test.exception and not test.error and bool(test.title), "text": texts_of(test)}
-    for view, test in drawn.items()
-}
-print("PAGES" + json.dumps(told))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +28,7 @@ def project(tmp_path_factory):
     before, own, section = params.read_text().partition(f"{NAME}:\n")
     params.write_text(before + own + section.replace("method_options: {}", f"method_options: {FAST}"))
     call(root, "core.cli", "fetch", NAME)
-    (root / "run_stages.py").write_text(RUN_STAGES)
-    call(root, "run_stages", NAME)
-    (root / "run_stages.py").unlink()
+    run_stages_of(root, NAME)
     return root
 
 
@@ -84,10 +63,7 @@ def test_contracts_of_all_verticals_hold(project):
 
 def test_every_page_shows_it(project):
     pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed")
-    (project / "draw_pages.py").write_text(DRAW_PAGES)
-    told = call(project, "draw_pages", NAME)
-    (project / "draw_pages.py").unlink()
-    pages = json.loads(told.partition("PAGES")[2].splitlines()[0])
+    pages = pages_of(project, NAME, "SERIES_VIEWS")
     assert len(pages) == 3 and [view for view, page in pages.items() if not page["is_sound"]] == []
     assert all("SYNTHETIC" in page["text"] for page in pages.values())
 

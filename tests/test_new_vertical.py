@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from generated_vertical import pages_of, run_stages_of
 from project_copy import call, copy_project, git
 
 from core.data.domain import read_domain_spec
@@ -35,28 +36,6 @@ SECTION = f"{NAME}:\n  prepare:\n    target_domain: x  # of its own\n"
 SMALL_DVC = "stages:\n" + "".join(
     f"  {stage}:\n    foreach: [zebra]  # kept\n    do: {{cmd: echo {stage}}}\n" for stage in STAGES
 )
-
-# Run in the copy: the six stages as dvc.yaml calls them, then every page in both languages.
-RUN_STAGES = """
-import sys
-from pathlib import Path
-from core.stages import STAGES
-from core.stages.__main__ import run_stage
-for stage in STAGES:
-    run_stage(stage, sys.argv[1], root=Path.cwd())
-"""
-DRAW_PAGES = """
-import json, sys
-sys.path.insert(0, "tests")
-from drawn_pages import open_page, texts_of
-from apps.dashboard import VIEWS
-drawn = {view: open_page(".", view, sys.argv[1]) for view in VIEWS}
-told = {
-    view: {"is_sound": not test.exception and not test.error and bool(test.title), "text": texts_of(test)}
-    for view, test in drawn.items()
-}
-print("PAGES" + json.dumps(told))
-"""
 
 
 @pytest.mark.parametrize("name", ["late_delivery", "churn", "x2", "a_1_b", "x" * 40])
@@ -236,9 +215,7 @@ def project(tmp_path_factory):
     told = call(root, "core.cli", "new-vertical", NAME, "--modality", "table", "--task", "binary")
     assert "SYNTHETIC" in told and f"crossdomain run {NAME}" in told
     call(root, "core.cli", "fetch", NAME)
-    (root / "run_stages.py").write_text(RUN_STAGES)
-    call(root, "run_stages", NAME)
-    (root / "run_stages.py").unlink()
+    run_stages_of(root, NAME)
     return root
 
 
@@ -276,10 +253,7 @@ def test_contracts_of_all_verticals_hold_with_the_generated_one(project):
 
 def test_every_page_shows_the_generated_vertical(project):
     pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed")
-    (project / "draw_pages.py").write_text(DRAW_PAGES)
-    told = call(project, "draw_pages", NAME)
-    (project / "draw_pages.py").unlink()
-    pages = json.loads(told.partition("PAGES")[2].splitlines()[0])
+    pages = pages_of(project, NAME, "VIEWS")
     assert len(pages) == 8 and [view for view, page in pages.items() if not page["is_sound"]] == []
     silent = [view for view, page in pages.items() if "SYNTHETIC" not in page["text"]]
     assert silent == ["history"]  # which tells of commits and versions
