@@ -142,7 +142,7 @@ def test_a_server_that_is_away_or_answers_nonsense_stops_nothing_and_tells_no_se
     with running(server) as url:
         broken = tell_mlflow(tmp_path, VERTICAL, MlflowParams(url=url))
     assert "refused" in away["error"] and "JSON object" in broken["error"] and TOKEN not in f"{away}{broken}"
-    assert "does not begin with" in tell_mlflow(tmp_path, VERTICAL, MlflowParams(url="$NOT_SET"))["error"]
+    assert "variable NOT_SET is not set" in tell_mlflow(tmp_path, VERTICAL, MlflowParams(url="$NOT_SET"))["error"]
     assert tell_mlflow(tmp_path, VERTICAL, MlflowParams()) == {}
 
 

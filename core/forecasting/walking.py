@@ -77,7 +77,7 @@ def walk_of(panel: Panel, params: SeriesParams) -> Walk:
 class ForecastRun:
     """One method at one budget: forecast (M, H) percent^2 at the walk's origins, and what the fits took and told.
 
-    history_forecasts (T, H): of the first fold's own history, in sample, at rows `history_rows` (T,).
+    history_forecast (T, H): of the first fold's own history, in sample, at rows `history_rows` (T,).
     """
 
     method: str

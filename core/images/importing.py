@@ -68,6 +68,7 @@ def import_images(
     after_outcome: Sequence[str] = (),
     drop: Sequence[str] = (),
     finding: Sequence[str] = (),
+    text: Sequence[str] = (),
     layout: Layout = "auto",
     batch: str = "initial",
     colour: Literal["grey", "rgb"] | None = None,
@@ -85,13 +86,14 @@ def import_images(
     the others are kept to slice by. Labels in `negative` (default: the usual words for good) are good, those in
     `positive` (default: the rest) defects. `finding`: columns that say present, absent or unknown of one finding each.
     `colour`: default by the pictures. `refused`: (name, reason) of files that
-    an earlier step set aside; they are quarantined and counted with the others.
+    an earlier step set aside; they are quarantined and counted with the others. `text`: none may be told.
 
     Raises:
         BadInputError: the list or a declaration is wrong, the batch is there already, no picture is left, all are
             the same, or none is good.
         MissingArtifactError: there is no such path.
     """
+    refuse_text(text)
     path, folder = Path(path), Path(data_folder) / vertical / domain
     check_name(domain, "domain")
     check_name(batch, "batch")
@@ -115,6 +117,12 @@ def import_images(
     with unpacked(path) as root:
         listing = _with_refused(find_pictures(root, layout, file_column=file), refused)
         return _import_listing(path, listing, folder, wanted, options, report)
+
+
+def refuse_text(columns: Sequence[str]) -> None:
+    """Raise BadInputError where columns of text are told."""
+    if columns:
+        raise BadInputError("--text is for tables; pictures are learnt from their pixels.", repair="Leave it out.")
 
 
 def _with_refused(listing: Listing, refused: Sequence[tuple[str, str]]) -> Listing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import smtplib
 import ssl
@@ -74,6 +75,25 @@ def address_problem(told: str) -> str:
     if told.startswith("$"):
         return "" if VARIABLE.fullmatch(told[1:]) else "is no environment variable's name after its $"
     return web_problem(told) if told else ""
+
+
+def address_of(told: str) -> str:
+    """The address that a setting tells, which `address_problem` found well-formed.
+
+    Raises:
+        SendingError: the environment variable is not set or empty.
+    """
+    return from_environment(told[1:]).strip() if told.startswith("$") else told
+
+
+def from_environment(name: str) -> str:
+    """Raises:
+    SendingError: the variable is not set or empty.
+    """
+    value = os.environ.get(name, "")
+    if not value:
+        raise SendingError(f"the environment variable {name} is not set")
+    return value
 
 
 def post_json(url: str, values: Mapping[str, Any], *, timeout_seconds: float) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from core.data.importing import ImportReport
-from core.errors import BadInputError
 from core.images.importing import import_images
 from core.images.layouts import Layout
 
@@ -32,8 +31,6 @@ def import_pictures(
         BadInputError: the list or a declaration is wrong, the batch is there already, or no picture is left.
         MissingArtifactError: there is no such path.
     """
-    if declared.pop("text", ()):
-        raise BadInputError("--text is for tables; pictures are learnt from their pixels.", repair="Leave it out.")
     return import_images(
         path,
         data_folder,

@@ -11,7 +11,7 @@ from typing import Any
 from core.data.importing import ImportReport
 from core.errors import BadInputError, MissingArtifactError
 from core.images.checking import print_progress
-from core.images.importing import import_images
+from core.images.importing import import_images, refuse_text
 from core.images.layouts import Layout, find_pictures
 from core.images.unpacking import unpacked
 from verticals.chest_xray.dicom.files import holds_dicom
@@ -58,9 +58,8 @@ def import_domain(
         BadParamsError: the salt lies in a shared folder or cannot be used.
         MissingArtifactError: there is no such path.
     """
+    refuse_text(declared.get("text", ()))
     path, data_folder = Path(path), Path(data_folder)
-    if declared.pop("text", ()):
-        raise BadInputError("--text is for tables; pictures are learnt from their pixels.", repair="Leave it out.")
     if not path.exists():
         raise MissingArtifactError(f"There is no {path}.", repair="Check the path.")
     told = declared | {"file": file, "split": split, "mask": mask, "negative": negative, "finding": tuple(finding)}

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from core.errors import BadParamsError
 from core.lifecycle.registry.records import Version, list_versions
 from core.lifecycle.registry.stages import read_stages
-from core.lifecycle.sending import SendingError, address_problem, call_json
+from core.lifecycle.sending import SendingError, address_of, address_problem, call_json
 from core.strict import STRICT
 
 ALIAS, OWN_TAG = "champion", "crossdomain_version"
@@ -48,8 +48,7 @@ class MlflowMirror:
     """One registered model of one server."""
 
     def __init__(self, params: MlflowParams, vertical: str) -> None:
-        url = params.url
-        self._url = (os.environ.get(url[1:], "") if url.startswith("$") else url).rstrip("/")
+        self._url = params.url
         self._token, self._timeout = os.environ.get(params.token_variable, ""), params.timeout_seconds
         self.model_name = params.model_name or f"crossdomain-{vertical}"
 
@@ -57,7 +56,7 @@ class MlflowMirror:
         """Tell what is missing there; `{model, added, champion}`: new versions, and MLflow's number of the champion.
 
         Raises:
-            SendingError: the server cannot be reached or refuses.
+            SendingError: the address is not set, or the server cannot be reached or refuses.
         """
         self._make_sure_of_model(vertical)
         there = self._versions()
@@ -126,7 +125,7 @@ class MlflowMirror:
         return call_json(address, method="GET", token=self._token, timeout_seconds=self._timeout)
 
     def _address(self, path: str) -> str:
-        return f"{self._url}/api/2.0/mlflow/{path}"
+        return f"{address_of(self._url).rstrip('/')}/api/2.0/mlflow/{path}"
 
 
 def tell_mlflow(root: Path, vertical: str, params: MlflowParams) -> dict[str, Any]:

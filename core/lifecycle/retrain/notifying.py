@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
@@ -19,7 +18,9 @@ from core.lifecycle.sending import (
     VARIABLE,
     MailServer,
     SendingError,
+    address_of,
     address_problem,
+    from_environment,
     post_json,
     send_mail,
 )
@@ -102,9 +103,7 @@ def _told(channel: str, send: Callable[[], None]) -> dict[str, Any]:
 
 
 def _post(params: NotifyParams, message: Mapping[str, Any]) -> None:
-    url = params.webhook_url
-    url = _from_environment(url[1:]).strip() if url.startswith("$") else url
-    post_json(url, message, timeout_seconds=params.timeout_seconds)
+    post_json(address_of(params.webhook_url), message, timeout_seconds=params.timeout_seconds)
 
 
 def _mail(params: NotifyParams, message: Mapping[str, Any]) -> None:
@@ -118,7 +117,7 @@ def _mail(params: NotifyParams, message: Mapping[str, Any]) -> None:
         host=params.smtp_host,
         port=params.smtp_port,
         user=params.smtp_user,
-        password=_from_environment(params.smtp_password_variable) if params.smtp_user else "",
+        password=from_environment(params.smtp_password_variable) if params.smtp_user else "",
         use_starttls=params.use_starttls,
         timeout_seconds=params.timeout_seconds,
     )
@@ -135,16 +134,6 @@ def _body(message: Mapping[str, Any]) -> str:
     lines += [f"Now: {', '.join(versions)}."] if versions else []
     lines += [f"Report: {message['report']}"] if message.get("report") else []
     return "\n".join(lines)
-
-
-def _from_environment(name: str) -> str:
-    """Raises:
-    SendingError: the variable is not set or empty.
-    """
-    value = os.environ.get(name, "")
-    if not value:
-        raise SendingError(f"the environment variable {name} is not set")
-    return value
 
 
 def _webhook_problems(params: NotifyParams) -> list[tuple[str, str, str]]:
