@@ -6,11 +6,18 @@ import json
 
 import pandas as pd
 import pytest
-from generated_vertical import pages_of, run_stages_of
-from project_copy import call, copy_project, git
+from generated_vertical import (
+    check_contracts,
+    check_removal,
+    check_touched_files,
+    pages_of,
+    run_stages_of,
+    set_params,
+    write_vertical,
+)
+from project_copy import call, copy_project
 
 from core.prices.synthetic import synthetic_market
-from core.stages import STAGES
 
 pytest.importorskip("arch", reason="the extra `market` is not installed")
 NAME = "power_prices"
@@ -22,21 +29,14 @@ FAST = f"{{network: {QUICK}, network_lp_ft: {QUICK}}}"
 def project(tmp_path_factory):
     """A copy of the project with a generated vertical whose six stages have run."""
     root = copy_project(tmp_path_factory.mktemp("project"))
-    told = call(root, "core.cli", "new-vertical", NAME, "--modality", "timeseries", "--task", "regression")
-    assert "SYNTHETIC" in told and f"crossdomain run {NAME}" in told
-    params = root / "params.yaml"
-    before, own, section = params.read_text().partition(f"{NAME}:\n")
-    params.write_text(before + own + section.replace("method_options: {}", f"method_options: {FAST}"))
-    call(root, "core.cli", "fetch", NAME)
+    write_vertical(root, NAME, "timeseries", "regression")
+    set_params(root, NAME, {"method_options: {}": f"method_options: {FAST}"})
     run_stages_of(root, NAME)
     return root
 
 
 def test_command_touches_its_folder_and_two_files_alone(project):
-    touched = {line[3:] for line in git(project, "status", "--porcelain").splitlines()}
-    assert touched == {"dvc.yaml", "params.yaml", f"verticals/{NAME}/", "artifacts/"}
-    removed = [line for line in git(project, "diff", "-U0").splitlines() if line.startswith("-") and line[:3] != "---"]
-    assert len(removed) == len(STAGES) and all("foreach" in line for line in removed)
+    check_touched_files(project, NAME)
 
 
 def test_run_says_synthetic_and_has_a_verdict(project):
@@ -49,16 +49,7 @@ def test_run_says_synthetic_and_has_a_verdict(project):
 
 
 def test_contracts_of_all_verticals_hold(project):
-    contracts = (
-        "tests/test_params.py::test_params_of_the_repository_parse_for_every_vertical",
-        "tests/test_choices.py::test_choices_of_the_repository_fit",
-        "tests/test_dependencies.py::test_declared_dependencies_equal_the_real_imports[prepare]",
-        "tests/test_dependencies.py::test_declared_dependencies_equal_the_real_imports[series_prepare]",
-        "tests/test_dependencies.py::test_every_vertical_is_an_item_of_every_stage",
-        f"tests/test_cli.py::test_picture_options_of_import_are_known_where_the_vertical_has_pictures[{NAME}]",
-    )
-    told = call(project, "pytest", "-p", "no:cacheprovider", *contracts)
-    assert " passed" in told or "[100%]" in told
+    check_contracts(project, NAME)
 
 
 def test_every_page_shows_it(project):
@@ -77,6 +68,4 @@ def test_prices_are_forecast_imported_and_it_goes_without_a_trace(project, tmp_p
 
     refused = call(project, "core.cli", "new-vertical", NAME, "--remove", expect=2)
     assert f"data/{NAME}/mine" in refused and "--force" in refused
-    call(project, "core.cli", "new-vertical", NAME, "--remove", "--force")
-    assert git(project, "status", "--porcelain") == ""
-    assert [path for path in project.rglob(f"*{NAME}*") if ".git" not in path.parts] == []
+    check_removal(project, NAME, "--force")

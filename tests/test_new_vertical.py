@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from generated_vertical import pages_of, run_stages_of
-from project_copy import call, copy_project, git
+from generated_vertical import (
+    check_contracts,
+    check_removal,
+    check_touched_files,
+    pages_of,
+    run_stages_of,
+    write_vertical,
+)
+from project_copy import call, copy_project
 
 from core.data.domain import read_domain_spec
 from core.errors import BadParamsError, CrossdomainError
@@ -212,18 +219,13 @@ def test_generated_vertical_needs_no_other_dependency_in_dvc_yaml(tmp_path, moda
 def project(tmp_path_factory):
     """A copy of the project with a generated vertical whose six stages have run."""
     root = copy_project(tmp_path_factory.mktemp("project"))
-    told = call(root, "core.cli", "new-vertical", NAME, "--modality", "table", "--task", "binary")
-    assert "SYNTHETIC" in told and f"crossdomain run {NAME}" in told
-    call(root, "core.cli", "fetch", NAME)
+    write_vertical(root, NAME, "table", "binary")
     run_stages_of(root, NAME)
     return root
 
 
 def test_command_touches_its_folder_and_two_files_alone(project):
-    touched = {line[3:] for line in git(project, "status", "--porcelain").splitlines()}
-    assert touched == {"dvc.yaml", "params.yaml", f"verticals/{NAME}/", "artifacts/"}
-    removed = [line for line in git(project, "diff", "-U0").splitlines() if line.startswith("-") and line[:3] != "---"]
-    assert len(removed) == len(STAGES) and all("foreach" in line for line in removed)
+    check_touched_files(project, NAME)
 
 
 def test_run_of_the_generated_vertical_says_synthetic_and_has_a_verdict(project):
@@ -240,15 +242,7 @@ def test_run_of_the_generated_vertical_says_synthetic_and_has_a_verdict(project)
 
 
 def test_contracts_of_all_verticals_hold_with_the_generated_one(project):
-    contracts = (
-        "tests/test_params.py::test_params_of_the_repository_parse_for_every_vertical",
-        "tests/test_choices.py::test_choices_of_the_repository_fit",
-        "tests/test_dependencies.py::test_declared_dependencies_equal_the_real_imports[report]",
-        "tests/test_dependencies.py::test_every_vertical_is_an_item_of_every_stage",
-        f"tests/test_cli.py::test_picture_options_of_import_are_known_where_the_vertical_has_pictures[{NAME}]",
-    )
-    told = call(project, "pytest", "-p", "no:cacheprovider", *contracts)
-    assert " passed" in told or "[100%]" in told
+    check_contracts(project, NAME)
 
 
 def test_every_page_shows_the_generated_vertical(project):
@@ -287,9 +281,7 @@ def test_import_refusal_and_removal_leave_no_trace(project, tmp_path):
     (project / f"verticals/{NAME}/notes.md").unlink()
     shutil.rmtree(project / f"data/{NAME}/my_domain")
 
-    call(project, "core.cli", "new-vertical", NAME, "--remove")
-    assert git(project, "status", "--porcelain") == ""
-    assert [path for path in project.rglob(f"*{NAME}*") if ".git" not in path.parts] == []
+    check_removal(project, NAME)
 
 
 def test_remove_of_what_is_not_there_names_the_nearest(monkeypatch):

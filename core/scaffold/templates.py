@@ -28,15 +28,17 @@ COMMON = {
     "scoring.py": "scoring.py.j2",
 }
 OF_CASES = ("domains/drawing.py", "report.py", "scoring.py")  # of verticals that score, not of those that forecast
-# (modality, task) -> file of the vertical -> its template below `<modality>_<task>/`
+# (modality, task) -> file of the vertical -> its template below `<modality>_<task>/`, or below that of PARENTS
 TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("table", "binary"): COMMON,
+    ("text", "binary"): COMMON,
     ("image", "binary"): COMMON | {"evaluation.py": "evaluation.py.j2", "words.py": "words.py.j2"},
     ("timeseries", "regression"): {
         **{path: file for path, file in COMMON.items() if path not in OF_CASES},
         "domains/demo_other.yaml": "demo_other.yaml.j2",
     },
 }
+PARENTS: Mapping[tuple[str, str], tuple[str, str]] = {("text", "binary"): ("table", "binary")}
 
 
 def stage_names(modality: str) -> tuple[str, ...]:
@@ -66,12 +68,13 @@ def render_section(name: str, modality: str, task: str) -> str:
 
 
 def _render(name: str, modality: str, task: str, template: str) -> str:
-    """One template; a name that it lacks is an error."""
+    """One template, its own or the parent's; a name that it lacks is an error."""
+    places = [place for place in ((modality, task), PARENTS.get((modality, task))) if place]
     environment = Environment(
-        loader=FileSystemLoader(HERE / f"{modality}_{task}"),
+        loader=FileSystemLoader([HERE / "_".join(place) for place in places]),
         autoescape=False,  # Python and YAML; the name was checked
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
     title = name.replace("_", " ").capitalize()
-    return environment.get_template(template).render(name=name, title=title)
+    return environment.get_template(template).render(name=name, title=title, modality=modality, task=task)
