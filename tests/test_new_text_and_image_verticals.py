@@ -17,9 +17,10 @@ from generated_vertical import (
     write_vertical,
 )
 from PIL import Image as PillowImage
-from project_copy import call, copy_project
+from project_copy import call, copy_project, git
 
 NAMES = {"text": "urgent_mail", "image": "paint_flaws"}
+HELD = 21  # exit code of `retrain`
 # What a test can do without: draws and pictures that only narrow an interval.
 QUICKER = {
     "text": {"num_draws: 3": "num_draws: 2", "budgets: [50, 200, all]": "budgets: [50]"},
@@ -78,7 +79,7 @@ def test_every_page_shows_it(project):
     assert [view for view, page in pages.items() if "SYNTHETIC" not in page["text"]] == ["history"]
 
 
-def test_predict_scores_new_cases_and_it_goes_without_a_trace(project, tmp_path):
+def test_predict_scores_new_cases(project, tmp_path):
     root, modality, name = project
     given = tmp_path / "cases.csv" if modality == "text" else tmp_path / "pictures"
     if modality == "text":
@@ -92,4 +93,20 @@ def test_predict_scores_new_cases_and_it_goes_without_a_trace(project, tmp_path)
     assert (out["data"] == "SYNTHETIC").all() and out["probability"].between(0, 1).all()
     if modality == "text":
         assert out["probability"][0] > 0.6 > 0.4 > out["probability"][1]
-    check_removal(root, name)
+
+
+def test_retrain_judges_a_delivery_and_it_goes_without_a_trace(project, tmp_path):
+    root, modality, name = project
+    if modality == "image":  # the loop over pictures is that of defect_detection, protocol R2
+        check_removal(root, name)
+        return
+    rows = pd.read_parquet(root / f"data/{name}/demo_target/rows/initial.parquet").head(200)
+    rows = rows.assign(case_id="new" + rows["case_id"], received="2026-02-01")
+    rows["message"] = rows["message"].str.replace(":", "a:")  # the machine's number: no row is one of before
+    rows.to_csv(tmp_path / "delivery.csv", index=False)
+    told = call(root, "core.cli", "retrain", name, "--batch", str(tmp_path / "delivery.csv"), expect=HELD)
+    assert "held" in told and "code" in told  # the new vertical is not committed, and the gate sees it
+    assert (root / f"artifacts/{name}/retrain/r0001/report.html").exists()
+    call(root, "core.cli", "new-vertical", name, "--remove", "--force")
+    git(root, "checkout", "data.dvc")
+    assert git(root, "status", "--porcelain") == ""

@@ -43,9 +43,12 @@ def new_vertical(
     if remove:
         from core.scaffold.removing import remove_vertical
 
-        for folder in remove_vertical(root, name, is_forced=force):
-            typer.echo(f"{folder.relative_to(root)}: removed")
+        removed = [folder.relative_to(root).as_posix() for folder in remove_vertical(root, name, is_forced=force)]
+        for folder in removed:
+            typer.echo(f"{folder}: removed")
         typer.echo(f"dvc.yaml, params.yaml: no '{name}' any more")
+        if f"registry/{name}" in removed:  # what was retrained was added to DVC with its data
+            typer.echo("data.dvc: names the data of before; `dvc add data` brings it up to date")
         return
     from core.scaffold.creating import create_vertical
 
