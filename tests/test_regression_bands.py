@@ -1,4 +1,4 @@
-"""Conformal bands: the ranks by hand, the promise by simulation (of rows, of kinds of rows, of groups), what is saved."""
+"""Conformal bands: ranks by hand, the promise of rows, tails and groups by simulation, refusals, what is saved."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def missed(seed: int, *, num_rows: int = 60, has_scale: bool = False, **options)
     return truth < low, truth > high, scale
 
 
-@pytest.mark.parametrize("error_rate", [0.05, 0.1, 0.29, 0.5, 0.9])
+@pytest.mark.parametrize("error_rate", [0.05, 0.1, 0.29, 0.5, 0.7, 0.9])
 @pytest.mark.parametrize("num_rows", [39, 57, 99])
 def test_symmetric_band_goes_as_far_as_the_ranked_residual(error_rate, num_rows):
     truth, value, scale = skewed(num_rows, 0)
@@ -82,7 +82,7 @@ def test_band_with_scale_is_as_good_for_rows_with_large_errors():
         found = [missed(seed, error_rate=0.1, has_scale=has_scale) for seed in range(NUM_SETS)]
         return np.concatenate([(below | above)[scale > 2] for below, above, scale in found]).mean()
 
-    assert miss_rate_of_the_wild(has_scale=False) > 0.2
+    assert miss_rate_of_the_wild(has_scale=False) > 0.16
     assert miss_rate_of_the_wild(has_scale=True) == pytest.approx(1 - 55 / 61, abs=0.01)
 
 

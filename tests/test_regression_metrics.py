@@ -171,6 +171,12 @@ def test_predicted_rows_that_cannot_be_evaluated_are_refused(arguments, message)
     assert message in str(caught.value)
 
 
+def test_band_without_width_is_a_band():
+    rows = PredictedRows.checked([1, 2], [1, 3], [1, 3], [1, 3], error_rate=0.5)
+    assert [REGRESSION_METRICS[name].of_rows(rows) for name in ("coverage", "band_width")] == [0.5, 0]
+    assert REGRESSION_METRICS["interval_score"].of_rows(rows) == 2
+
+
 def test_part_of_rows_has_the_same_rows_of_everything():
     rows = make_rows()
     mask = rows.truth > 5000

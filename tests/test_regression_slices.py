@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind
 
 from core.errors import BadInputError
 from core.evaluation.resampling import resample_counts
@@ -52,8 +53,6 @@ def test_slice_errors_equal_loop():
 
 def test_slice_p_values_agree_with_welch():
     """Two slices of one attribute: four tests, so that Holm multiplies the smallest by four."""
-    from scipy.stats import ttest_ind
-
     rows, attributes = lending(300, seed=1, extra_bias=40)
     table = slice_errors(rows, attributes[["group"]], num_bootstrap=4000).set_index("value")
     is_b = (attributes["group"] == "b").to_numpy()
@@ -149,6 +148,12 @@ def test_slices_without_a_band_have_no_coverage_and_perfect_predictions_no_alarm
     assert table["coverage"].isna().all() and (table["mae"] == 0).all() and not table["is_flagged"].any()
 
 
+def test_slices_that_differ_by_rounding_only_are_not_tested():
+    _, attributes = lending(301)
+    table = slice_errors(PredictedRows.checked(np.zeros(301), np.full(301, 0.1)), attributes, num_bootstrap=50)
+    assert table[["mae_p", "mean_error_p"]].isna().all(axis=None) and table["mae"].to_numpy() == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("name", ["attributes", "groups"])
 def test_slices_of_another_length_are_refused(name):
     rows, attributes = lending(100)
@@ -174,6 +179,13 @@ def test_errors_by_prediction_equal_loop():
         means = [np.repeat(error, count.astype(int)).mean() for count in drawn]
         ends = np.quantile(means, [0.025, 0.975])
         assert (row.mean_error_low, row.mean_error_high) == pytest.approx(tuple(ends))
+
+
+def test_errors_by_prediction_of_groups_have_wider_intervals():
+    rows, copied = lending(200)[0], np.repeat(np.arange(200), 9)
+    naive, grouped = (errors_by_prediction(rows.part(copied), num_bootstrap=300, groups=g) for g in (None, copied))
+    widths = [(part["mean_error_high"] - part["mean_error_low"]).mean() for part in (naive, grouped)]
+    assert widths[1] > 2.5 * widths[0]
 
 
 def test_errors_by_prediction_show_predictions_that_are_drawn_to_the_mean():
@@ -205,7 +217,7 @@ def test_figure_of_predictions_has_every_row_once_and_names_its_band():
     figure = plot_predicted_against_true(rows, quantity="amount in EUR")
     (axes,) = figure.axes
     names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert set(names) == {"400 rows", "outside the band", "90% band", "predicted = true"}
+    assert set(names) == {"400 rows", "outside the band", "90 % band", "predicted = true"}
     points = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
     is_outside = (rows.truth < rows.low) | (rows.truth > rows.high)
     assert len(points["outside the band"]) == is_outside.sum() > 0
@@ -229,5 +241,5 @@ def test_figure_of_errors_shows_the_table():
     table = errors_by_prediction(lending(400)[0], num_bootstrap=50)
     (axes,) = plot_errors_by_prediction(table).axes
     dots = axes.containers[-1].lines[0].get_ydata()
-    np.testing.assert_allclose(dots, table["mean_error"])
+    np.testing.assert_allclose(np.asarray(dots, dtype=float), table["mean_error"])
     assert len(axes.get_xticklabels()) == len(table)
