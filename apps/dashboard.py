@@ -16,7 +16,7 @@ from apps.page import IMPORT_LOCK, Page, Visitor
 from apps.page_head import told_errors
 from apps.sign_in import current_visitor, show_sign_out
 from core.evaluation.figure_style import COLOURS
-from core.vertical import load_vertical, vertical_names
+from core.vertical import Vertical, load_vertical, vertical_names
 
 ROOT_VARIABLE = "CROSSDOMAIN_ROOT"
 # name of the page's module -> symbol in the menu
@@ -35,6 +35,13 @@ SERIES_VIEWS = {
     "overview": VIEWS["overview"],
     "forecasts": ":material/show_chart:",
     "proof": ":material/swap_horiz:",
+}
+# The same of verticals that predict a number.
+VALUE_VIEWS = {
+    "overview": VIEWS["overview"],
+    "values_overview": ":material/query_stats:",
+    "values_score": ":material/calculate:",
+    "values_proof": ":material/swap_horiz:",
 }
 FIRST = "overview"  # stands at the address itself, without a path
 
@@ -71,6 +78,13 @@ def choose(name: str, choices: list[str], label: str, shown: dict[str, str]) -> 
     return chosen
 
 
+def views_of(vertical: Vertical) -> dict[str, str]:
+    """The pages of a vertical, by what it gives: forecasts, predicted numbers, or scored cases."""
+    if vertical.forecasts:
+        return SERIES_VIEWS
+    return VALUE_VIEWS if vertical.task == "regression" else VIEWS
+
+
 def show_view(name: str, visitor: Visitor, root: Path, vertical: str, language: str) -> None:
     """One page."""
     page = Page(name, root, vertical, visitor, language)
@@ -98,7 +112,7 @@ def main() -> None:
             url_path="" if name == FIRST else name,
             default=name == FIRST,
         )
-        for name, icon in (SERIES_VIEWS if load_vertical(vertical).forecasts else VIEWS).items()
+        for name, icon in views_of(load_vertical(vertical)).items()
     ]
     st.navigation(pages).run()
     show_sign_out(visitor, language or DEFAULT)

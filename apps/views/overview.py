@@ -11,6 +11,7 @@ import streamlit as st
 from apps.forecast_card import show_forecast_card
 from apps.page import Page
 from apps.page_head import is_synthetic
+from apps.value_card import show_value_card
 from apps.verdicts import verdict_text
 from core.errors import BadInputError, CrossdomainError, MissingArtifactError
 from core.evaluation.ledger import champion_verdict
@@ -59,6 +60,8 @@ def _show_card(page: Page) -> None:
         st.badge("SYNTHETIC", icon=":material/science:", color="violet")
     if page.vertical.forecasts:
         show_forecast_card(page, card.train, card.metrics, card.ledger)
+    elif page.vertical.task == "regression":
+        show_value_card(page, card.train, card.metrics, card.ledger)
     else:
         _show_headline(page, card)
         _show_transfer(page, card)
