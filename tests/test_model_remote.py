@@ -226,8 +226,11 @@ def test_remote_that_takes_calls_and_never_answers_fails_soon(project, monkeypat
 
 def test_remote_that_does_not_end_its_answer_is_stopped(project, monkeypatch):
     monkeypatch.setattr(remote, "REACH_SECONDS", 0.2)
-    set_remote(project, "http://127.0.0.1:9/store")
-    assert "timed out after" in refusal(OfflineError, pull, project, BOTH).message
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        set_remote(project, f"http://127.0.0.1:{silent.getsockname()[1]}/store")
+        assert "timed out after" in refusal(OfflineError, pull, project, BOTH).message
 
 
 @pytest.mark.parametrize("action", [push, pull])

@@ -27,7 +27,7 @@ def test_the_first_run_killed_at_its_steps_ends_as_if_nothing_had_been_and_lets_
         assert killer.start_and_kill(delivery, before, aim, kind=kind) is None, f"{aim}: it was over before the kill"
         assert killer.failures == []
 
-    kill_at("rows file", "process")
+    kill_at("take_in", "process")
     first = lender.retrain(delivery)
     while "] train\n" not in first.said:
         assert first.process.poll() is None, first.said
@@ -43,7 +43,8 @@ def test_the_first_run_killed_at_its_steps_ends_as_if_nothing_had_been_and_lets_
         assert last.end() == EXIT_CODES["promoted"], last.said
 
     assert lender.journal_of(delivery.stem).outcome == "promoted"
-    assert [kill.step for kill in killer.kills[:3]] == ["take_in", "train", "register"]
+    first_step, *steps = [kill.step for kill in killer.kills[:3]]
+    assert first_step in {"take_in", "prepare"} and steps == ["train", "register"]  # to take in is soon done
     assert killer.failures == [] and problems_of(lender, before, delivery.stem, wrong_scores) == []
     assert [version.version for version in versions_of(lender)] == ["v0001"]
     assert [change.version for change in read_stages(lender.root, VERTICAL).changes] == ["v0001"]
