@@ -9,7 +9,7 @@ from scipy.stats import betabinom
 
 from core.errors import BadInputError
 from core.evaluation.intervals import wilson_interval
-from core.regression.conformal_band import RANK_TOLERANCE, ConformalBand
+from core.regression.conformal_band import ConformalBand, conformal_rank
 from core.regression.predicted_rows import PredictedRows
 
 
@@ -74,5 +74,5 @@ def _held(is_held: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 def _p_value(is_held: np.ndarray, num_calibration: int, error_rate: float) -> float:
     """Chance of no more units (U,) inside than these, where the promise holds; ties make it larger."""
-    rank = int(np.ceil((num_calibration + 1) * (1 - error_rate) - RANK_TOLERANCE))
+    rank = conformal_rank(num_calibration, error_rate)
     return float(betabinom.cdf(is_held.sum(), len(is_held), rank, num_calibration + 1 - rank))

@@ -113,11 +113,16 @@ class ConformalBand:
         return {"below": self.below, "above": self.above}
 
 
+def conformal_rank(num_units: int, error_rate: float) -> int:
+    """ceil((num_units + 1)(1 - error_rate)): which smallest score is the limit; above num_units there is none."""
+    return int(np.ceil((num_units + 1) * (1 - error_rate) - RANK_TOLERANCE))
+
+
 def _limit(scores: np.ndarray, member: np.ndarray, error_rate: float) -> float:
     """The ranked score of units, each having the largest score (N,) of its member rows; infinite for too few units."""
     of_unit = np.full(member.max() + 1, -np.inf)
     np.maximum.at(of_unit, member, scores)
-    rank = int(np.ceil((len(of_unit) + 1) * (1 - error_rate) - RANK_TOLERANCE))
+    rank = conformal_rank(len(of_unit), error_rate)
     return float(np.sort(of_unit)[rank - 1]) if rank <= len(of_unit) else np.inf
 
 

@@ -20,6 +20,7 @@ from core.learners.scoring_model import PLAIN_SUFFIXES
 from core.model_manifest import model_files, verify_folder, write_manifest
 from core.params import parse_section
 from core.regression.conformal_band import ConformalBand
+from core.regression.predicted_rows import PredictedRows
 from core.regression.regressor import Regressor, load_regressor, save_regressor
 from core.regression.value_occlusion import value_occlusion
 
@@ -70,6 +71,18 @@ class RegressionModel:
         if self.band is None:
             return value, np.full(len(value), np.nan), np.full(len(value), np.nan)
         return value, *self.band.transform(value)
+
+    def labelled_rows(self, predictions: pd.DataFrame) -> PredictedRows:
+        """The rows of a table with truth, value, low and high whose truth is known, with their band where there is one.
+
+        Raises:
+            BadInputError: there are none, or a number is infinite.
+        """
+        known = predictions[predictions["truth"].notna()]
+        truth, value, low, high = (known[name].to_numpy(dtype=float) for name in ("truth", "value", "low", "high"))
+        if self.band is None:
+            return PredictedRows.checked(truth, value)
+        return PredictedRows.checked(truth, value, low, high, error_rate=self.band.error_rate)
 
     def contributions(self, samples: Samples) -> pd.DataFrame:
         """(N, F) contributions of the schema's features to the value, in units of the label.

@@ -81,11 +81,7 @@ class RegressionFacts:
     @property
     def rows(self) -> PredictedRows:
         """The labelled test rows, with their band where the model has one."""
-        known = self.predictions[self.predictions["truth"].notna()]
-        columns = {name: known[name].to_numpy(dtype=float) for name in ("truth", "value", "low", "high")}
-        if self.model.band is None:
-            return PredictedRows.checked(columns["truth"], columns["value"])
-        return PredictedRows.checked(**columns, error_rate=self.model.band.error_rate)
+        return self.model.labelled_rows(self.predictions)
 
     @property
     def suspects_used(self) -> list[str]:

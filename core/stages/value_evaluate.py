@@ -49,7 +49,7 @@ def value_evaluate(vertical: Vertical, params: RegressionParams, artifacts: Arti
             f"None of the {len(is_labelled)} test rows of '{params.prepare.target_domain}' has a label.",
             repair="Bring their labels by `crossdomain label`, or change prepare.split.",
         )
-    test, rows = opened["test"].labelled(), labelled_rows(predictions, model)
+    test, rows = opened["test"].labelled(), model.labelled_rows(predictions)
     metrics = measure(model, rows, test, opened["train"], params, seed=seed)
     resampling = _resampling(params.evaluate, test, seed)
     attributes = _slice_attributes(opened["test"], artifacts).loc[is_labelled].reset_index(drop=True)
@@ -71,19 +71,6 @@ def prediction_table(model: RegressionModel, samples: Samples) -> pd.DataFrame:
     value, low, high = model.predict(samples) if len(samples) else (no_numbers, no_numbers, no_numbers)
     columns = {"sample_id": samples.sample_ids, "domain": samples.domains, "truth": samples.labels}
     return pd.DataFrame({**columns, "value": value, "low": low, "high": high})
-
-
-def labelled_rows(predictions: pd.DataFrame, model: RegressionModel) -> PredictedRows:
-    """The rows of a `prediction_table` whose truth is known, with their band where the model has one.
-
-    Raises:
-        BadInputError: there are none, or a number is infinite.
-    """
-    known = predictions[predictions["truth"].notna()]
-    truth, value, low, high = (known[name].to_numpy(dtype=float) for name in ("truth", "value", "low", "high"))
-    if model.band is None:
-        return PredictedRows.checked(truth, value)
-    return PredictedRows.checked(truth, value, low, high, error_rate=model.band.error_rate)
 
 
 def measure(
