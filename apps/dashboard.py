@@ -82,7 +82,7 @@ def views_of(vertical: Vertical) -> dict[str, str]:
     """The pages of a vertical, by what it gives: forecasts, predicted numbers, or scored cases."""
     if vertical.forecasts:
         return SERIES_VIEWS
-    return VALUE_VIEWS if vertical.task == "regression" else VIEWS
+    return VALUE_VIEWS if vertical.predicts_number else VIEWS
 
 
 def show_view(name: str, visitor: Visitor, root: Path, vertical: str, language: str) -> None:

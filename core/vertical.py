@@ -17,6 +17,9 @@ from core.errors import BadParamsError, did_you_mean
 from core.params import VerticalParams
 
 FORECASTS = "timeseries"  # the modality whose verticals forecast days to come instead of scoring cases
+# How the stages of a vertical are told from those of the others: forecasts have all of their own, a predicted number
+# shares `prepare` with classes.
+SERIES, VALUE = "series_", "value_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class Vertical:
 
     A vertical of modality `timeseries` forecasts: its `read_domain(folder)` gives (`core.forecasting.series.Series`,
     problems, DomainSpec); it has no classes and no `open_dataset`, and its stages are those of `core/stages/series_*`.
+    A vertical of another modality and task `regression` predicts a number: it has no classes either, its `params_type`
+    is `core.regression.params.RegressionParams`, and after `prepare` its stages are those of `core/stages/value_*`.
     """
 
     name: str
@@ -74,9 +79,21 @@ class Vertical:
         """Whether it forecasts days to come instead of scoring cases."""
         return self.modality == FORECASTS
 
+    @property
+    def predicts_number(self) -> bool:
+        """Whether it predicts a number for each case instead of a class."""
+        return self.task == "regression" and not self.forecasts
+
     def stage_name(self, stage: str) -> str:
-        """The stage's name in dvc.yaml and its module in core/stages: `train`, or `series_train`."""
-        return f"series_{stage}" if self.forecasts else stage
+        """The stage's name in dvc.yaml and its module in core/stages: `train`, `series_train` or `value_train`."""
+        return stage_name(stage, modality=self.modality, task=self.task)
+
+
+def stage_name(stage: str, *, modality: str, task: str) -> str:
+    """What the stage is called for verticals of this modality and task."""
+    if modality == FORECASTS:
+        return SERIES + stage
+    return VALUE + stage if task == "regression" and stage != "prepare" else stage
 
 
 @dataclass(frozen=True)

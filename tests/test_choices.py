@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.choices import check_choices
+from core.cli.run import check as check_before_a_run
 from core.errors import BadParamsError
 from core.params import TrainParams, load_params
 from core.stages.train import make_transfer
@@ -27,8 +28,8 @@ def check(*, train=None, compare=None, prepare=None):
 
 
 def test_choices_of_the_repository_fit():
-    for name in vertical_names(forecasts=False):
-        check_choices(load_vertical(name), load_params(ROOT / "params.yaml", name))
+    for vertical in map(load_vertical, vertical_names()):
+        check_before_a_run(vertical, load_params(ROOT / "params.yaml", vertical.name, vertical.params_type))
 
 
 @pytest.mark.parametrize(

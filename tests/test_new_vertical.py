@@ -181,7 +181,7 @@ def test_create_that_fails_leaves_no_file_changed(small_project, monkeypatch, da
     assert not (small_project / "verticals" / NAME).exists()
 
 
-@pytest.mark.parametrize(("modality", "task"), [("table", "regression"), ("sound", "binary")])
+@pytest.mark.parametrize(("modality", "task"), [("image", "regression"), ("sound", "binary")])
 def test_combination_without_template_says_which_exist(small_project, modality, task):
     with pytest.raises(CrossdomainError, match="--modality table --task binary"):
         create_vertical(small_project, NAME, modality=modality, task=task)

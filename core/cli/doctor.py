@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 
 from core.cli.project import project_root
 from core.errors import CrossdomainError
 from core.threads import num_threads
-from core.vertical import load_vertical, vertical_names
+from core.vertical import Vertical, load_vertical, vertical_names
 
 HELP = """Check versions, threads, bf16, weights, DVC state, domains, models and disk.
 
@@ -119,14 +120,21 @@ def _domains(root: object) -> Iterator[tuple[bool, str]]:
 
 def _models(root: object) -> Iterator[tuple[bool, str]]:
     """Saved models verify."""
-    from core.forecasting.forecaster import load_forecaster
-    from core.learners.scoring_model import ScoringModel
-
     for vertical in vertical_names():
         folder = root / "artifacts" / vertical / "train" / "model"
         if folder.exists():
             try:
-                load_forecaster(folder) if load_vertical(vertical).forecasts else ScoringModel.load(folder)
+                _load_model(load_vertical(vertical), folder)
                 yield True, f"{vertical}: the saved model verifies"
             except CrossdomainError as error:
                 yield False, f"{vertical}: {error}"
+
+
+def _load_model(vertical: Vertical, folder: Path) -> None:
+    """Read a saved model as what its vertical saves."""
+    from core.forecasting.forecaster import load_forecaster
+    from core.learners.scoring_model import ScoringModel
+    from core.regression.regression_model import RegressionModel
+
+    load = RegressionModel.load if vertical.predicts_number else ScoringModel.load
+    (load_forecaster if vertical.forecasts else load)(folder)

@@ -14,6 +14,8 @@ HELP = """Write a new vertical that runs at once on small SYNTHETIC domains, or 
 
 Example: crossdomain new-vertical late_delivery --modality table --task binary
 
+Example: crossdomain new-vertical claim_cost --modality table --task regression
+
 Example: crossdomain new-vertical urgent_mail --modality text --task binary
 
 Example: crossdomain new-vertical paint_flaws --modality image --task binary
@@ -31,7 +33,7 @@ domains, models or results of your own are told and kept unless --force is given
 def new_vertical(
     name: Annotated[str, typer.Argument(help="Small letters, digits, underscores: late_delivery.")],
     modality: Annotated[str, typer.Option(help="What a case is: table, text, image or timeseries.")] = "table",
-    task: Annotated[str, typer.Option(help="What is predicted: binary; of timeseries regression.")] = "binary",
+    task: Annotated[str, typer.Option(help="What is predicted: binary, or regression (a number).")] = "binary",
     remove: Annotated[bool, typer.Option("--remove", help="Take the vertical away.")] = False,
     force: Annotated[bool, typer.Option("--force", help="With --remove: also what is your own.")] = False,
 ) -> None:

@@ -22,7 +22,7 @@ Example: crossdomain run credit_risk
 Example: crossdomain run credit_risk --source lending_club --target my_bank --set prepare.label_budget=200
 
 The choice is written to params.yaml; afterwards `dvc repro report@VERTICAL` does the same
-(`series_report@VERTICAL` where it forecasts).
+(`series_report@VERTICAL` where it forecasts, `value_report@VERTICAL` where it predicts a number).
 """
 
 
@@ -62,6 +62,10 @@ def check(vertical: Vertical, params: Any) -> None:
         from core.forecasting.choices import check_series_choices
 
         check_series_choices(vertical, params)
+    elif vertical.predicts_number:
+        from core.regression.choices import check_regression_choices
+
+        check_regression_choices(vertical, params)
     else:
         from core.choices import check_choices
 

@@ -6,21 +6,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from core.data.domain import ColumnSpec
 from core.data.inference import infer_column
 from core.data.labels import label_word
-from core.data.typing_rows import check_columns, parse_dates
+from core.data.typing_rows import check_columns, parse_dates, type_column
 from core.errors import BadInputError, did_you_mean
 
 MIN_TIME_SHARE = 0.95  # of the known times must parse
+MIN_NUMBER_SHARE = 0.95  # of the known labels, where they are numbers
 DEFAULT_POSITIVES = ("1", "1.0", "true", "yes", "bad", "default", "y")
 
 
 @dataclass(frozen=True)
 class Declarations:
-    """Columns by what they are for. A column in `drop` is kept in the files and ignored."""
+    """Columns by what they are for. A column in `drop` is kept in the files and ignored.
+
+    is_number_label: the label is a number to be predicted, not the word of a class.
+    """
 
     label: str | None = None
     positive: tuple[str, ...] = ()
@@ -32,6 +37,7 @@ class Declarations:
     after_outcome: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     finding: tuple[str, ...] = ()
+    is_number_label: bool = False
 
     def roles(self) -> dict[str, list[str]]:
         """Column -> the options that name it."""
@@ -66,6 +72,10 @@ def check_declarations(declared: Declarations, columns: Sequence[str], *, file_n
             )
     if declared.positive and declared.label is None:
         raise BadInputError("--positive is given without --label.", repair="Name the label column.")
+    if declared.positive and declared.is_number_label:
+        raise BadInputError(
+            "--positive is for classes; here the label is a number that is predicted.", repair="Leave --positive out."
+        )
 
 
 def declared_columns(frame: pd.DataFrame, declared: Declarations) -> tuple[tuple[ColumnSpec, ...], list[str]]:
@@ -75,6 +85,8 @@ def declared_columns(frame: pd.DataFrame, declared: Declarations) -> tuple[tuple
     for name in (declared.label, declared.group, declared.key, *declared.finding):
         if name is not None:
             kinds[name] = "category"
+    if declared.label is not None and declared.is_number_label:
+        kinds[declared.label] = "number"
     if declared.time is not None:
         kinds[declared.time] = "date"
     uses = {declared.time: "time", declared.group: "group", declared.key: "key", declared.label: "label"}
@@ -139,6 +151,32 @@ def label_words(
             "in domain.yaml what is no final outcome."
         )
     return tuple(wanted), negative, notes
+
+
+def check_number_label(texts: pd.Series, column: ColumnSpec) -> None:
+    """Whether a label column can be one of numbers.
+
+    Raises:
+        BadInputError: no label at all, too few that are numbers (examples and the share are named), or one number only.
+    """
+    values, problems = type_column(texts.to_numpy(dtype=object), column)
+    num_bad, numbers = len(problems), values[~np.isnan(values)]
+    if not num_bad and not len(numbers):
+        raise BadInputError(
+            f"The label column '{column.name}' is empty.", repair="Import the table without --label, or fill it."
+        )
+    examples = ", ".join(repr(str(text)) for text in problems["value"].unique()[:3])
+    if len(numbers) < MIN_NUMBER_SHARE * (len(numbers) + num_bad):
+        raise BadInputError(
+            f"The label column '{column.name}' does not hold numbers: {num_bad:,} of {len(numbers) + num_bad:,} values"
+            f" fail, such as {examples}.",
+            repair="Choose another --label, or correct the file.",
+        )
+    if len(np.unique(numbers)) == 1:
+        raise BadInputError(
+            f"The label column '{column.name}' holds one number only: {numbers[0]:g}.",
+            repair="Give rows with other labels, or import without --label.",
+        )
 
 
 def check_time(texts: pd.Series, column: ColumnSpec) -> list[str]:

@@ -35,6 +35,8 @@ class ColumnSpec:
     allowed: (minimum, maximum) of a number; a value outside is treated as missing and counted.
     decimal: the decimal mark of a number's text; the other mark then separates thousands.
     image: how the pictures of a column of kind image (and the masks that belong to them) are brought to one size.
+    A label of kind number is predicted as a number, in its unit; of any other kind, its texts are told apart by the
+    domain's `positive` and `negative`.
     A label_probability is the positive class's share as the labellers graded it, 0 to 1; a split column names each
     row's split (train, valid, test); an annotation is evidence of the label, such as a mask, and never a feature. A
     finding is present, absent or unknown beside others of the same row (words: `core.data.findings`), never a feature.
@@ -63,7 +65,8 @@ class ColumnSpec:
 class DomainSpec:
     """One domain: provenance, label and columns.
 
-    positive / negative: label texts; a label in neither is no outcome (unlabelled row, counted).
+    positive / negative: label texts; a label in neither is no outcome (unlabelled row, counted). None where the label
+    is a number.
     """
 
     name: str
@@ -94,6 +97,15 @@ class DomainSpec:
                     part.is_after_outcome and not column.is_after_outcome
                 ):
                     raise ValueError(f"ratio '{column.name}' must be marked as its part '{name}' is")
+        return self
+
+    @model_validator(mode="after")
+    def _check_label(self) -> DomainSpec:
+        """A label that is a number has no words."""
+        if self.has_number_label and (self.positive or self.negative):
+            raise ValueError(
+                f"label '{self.label_column}' is a number, so there are no `positive` and `negative` texts"
+            )
         return self
 
     @property
@@ -129,6 +141,11 @@ class DomainSpec:
         """Name of the label column, or None for an unlabelled domain."""
         labels = self.with_use("label")
         return labels[0].name if labels else None
+
+    @property
+    def has_number_label(self) -> bool:
+        """Whether rows are labelled with a number to be predicted, not with a class."""
+        return any(column.kind == "number" for column in self.with_use("label"))
 
     @property
     def protected(self) -> tuple[str, ...]:

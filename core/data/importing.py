@@ -12,6 +12,7 @@ import pandas as pd
 from core.data.declarations import (
     Declarations,
     check_declarations,
+    check_number_label,
     check_time,
     declared_columns,
     label_words,
@@ -58,12 +59,14 @@ def import_table(
     complete_column: Callable[[ColumnSpec, pd.Series], ColumnSpec] | None = None,
     derive_columns: Callable[[DomainSpec], Sequence[ColumnSpec]] | None = None,
     date: str | None = None,
+    is_number_label: bool = False,
 ) -> ImportReport:
     """Write `data_folder/vertical/domain/` from a table file; a known domain gets a further batch.
 
     The first import infers the columns and writes domain.yaml. A further one is held against that file, so the
     declarations are not repeated. `concepts`: column -> shared word of the vertical; `complete_column` lets a vertical
     fill in what it knows of an inferred column, `derive_columns` add ratios of them. `date`: noted in batches.json.
+    `is_number_label`: the label is a number to be predicted, not the word of a class.
 
     Raises:
         BadInputError: the file or a declaration is wrong, the batch is there already, or no row is left.
@@ -88,6 +91,7 @@ def import_table(
         protected=tuple(protected),
         after_outcome=tuple(after_outcome),
         drop=tuple(drop),
+        is_number_label=is_number_label,
     )
     check_declarations(declared, list(raw.frame.columns), file_name=path.name)
     is_known = (folder / "domain.yaml").exists()
@@ -124,7 +128,10 @@ def _new_spec(
     check_columns(raw.frame.columns, list(concepts), where="the concepts given")
     columns = tuple(replace(column, concept=concepts.get(column.name, "")) for column in columns)
     words: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    if declared.label is not None:
+    if declared.label is not None and declared.is_number_label:
+        column = next(column for column in columns if column.use == "label")
+        check_number_label(raw.frame[declared.label], column)
+    elif declared.label is not None:
         *words, label_notes = label_words(raw.frame[declared.label], declared.label, declared.positive)
         notes += label_notes
     spec = DomainSpec(name=domain, vertical=vertical, columns=columns, positive=words[0], negative=words[1])
@@ -210,24 +217,31 @@ def _label_notes(frame: pd.DataFrame, spec: DomainSpec, *, is_first: bool) -> tu
     """Notes on the outcomes of a batch, and how many rows have none.
 
     Raises:
-        BadInputError: the first batch is left with one class only.
+        BadInputError: the first batch is left with one class, or one number, only.
     """
     if spec.label_column is None:
         return ["No label is declared: every row is unlabelled."], len(frame)
     if spec.label_column not in frame.columns:
         return [f"The batch has no '{spec.label_column}': every row is unlabelled."], len(frame)
     labels = read_labels(frame[spec.label_column], spec)
-    num_positive, num_negative = int((labels.values == 1).sum()), int((labels.values == 0).sum())
-    notes = [f"{num_positive:,} positive, {num_negative:,} negative rows."]
+    known = labels.values[labels.is_labelled]
+    if spec.has_number_label:
+        notes = [
+            f"{len(known):,} rows with a number, {known.min():g} to {known.max():g}." if len(known) else "No label."
+        ]
+    else:
+        notes = [f"{int((known == 1).sum()):,} positive, {int((known == 0).sum()):,} negative rows."]
     if labels.num_missing:
         notes.append(f"{labels.num_missing:,} rows have no label; kept as unlabelled.")
     for word, count in labels.no_outcome.items():
-        notes.append(f"{count:,} rows have the label '{word}', which is no outcome; kept as unlabelled.")
-    if not (num_positive and num_negative):
+        wanted = "number in the allowed range" if spec.has_number_label else "outcome"
+        notes.append(f"{count:,} rows have the label '{word}', which is no {wanted}; kept as unlabelled.")
+    if len(np.unique(known)) < 2:
+        one, both = ("number", "different numbers") if spec.has_number_label else ("class", "both classes")
         if is_first:
             raise BadInputError(
-                f"'{spec.label_column}' is left with one class only: {notes[0]}",
+                f"'{spec.label_column}' is left with one {one} only: {notes[0]}",
                 repair="Give rows of both outcomes, or import without --label.",
             )
-        notes.append("Careful: this batch does not hold both classes.")
-    return notes, int(np.isnan(labels.values).sum())
+        notes.append(f"Careful: this batch does not hold {both}.")
+    return notes, int((~labels.is_labelled).sum())

@@ -7,6 +7,7 @@ from collections import deque
 import numpy as np
 import pandas as pd
 
+from core.data.label_strata import label_strata
 from core.data.manifest import LEARNED_SPLITS, finding_columns
 from core.data.samples import Samples
 from core.errors import BadParamsError
@@ -15,12 +16,13 @@ from core.errors import BadParamsError
 MAX_WHOLE_ROWS = 12
 
 
-def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.DataFrame:
+def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int, *, is_number: bool = False) -> pd.DataFrame:
     """One domain's manifest with at most `budget` labels over train and valid together; test rows keep theirs.
 
-    Stratified by label, groups of up to twelve rows whole, deterministic; for one seed the labels of a smaller budget
-    are a subset of those of a larger one. Masked rows have label NaN and `is_masked` True. Findings stay only where the
-    label is kept: a row without a label would tell them beyond the budget. None masks nothing.
+    Stratified by label (by fifths where it `is_number`), groups of up to twelve rows whole, deterministic; for one seed
+    the labels of a smaller budget are a subset of those of a larger one. Masked rows have label NaN and `is_masked`
+    True. Findings stay only where the label is kept: a row without a label would tell them beyond the budget. None
+    masks nothing.
 
     Raises:
         BadParamsError: a negative budget.
@@ -31,7 +33,8 @@ def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.Dat
         return masked
     is_open = masked["split"].isin(LEARNED_SPLITS).to_numpy()
     labels = np.where(is_open, masked["label"].to_numpy(dtype=float), np.nan)
-    kept = keep_labels(labels, _units(masked["group"], masked["sample_id"]), budget, seed)
+    strata = label_strata(labels, is_number=is_number)
+    kept = keep_labels(strata, _units(masked["group"], masked["sample_id"]), budget, seed)
     hidden = ~np.isnan(labels) & ~kept
     masked["is_masked"] = hidden
     masked["label"] = masked["label"].astype(float).mask(hidden)
@@ -44,13 +47,14 @@ def mask_labels(manifest: pd.DataFrame, budget: int | None, seed: int) -> pd.Dat
     return masked
 
 
-def draw_budget(samples: Samples, budget: int, seed: int) -> Samples:
-    """The same rows with at most `budget` labels, the rest NaN: one draw of the transfer ledger.
+def draw_budget(samples: Samples, budget: int, seed: int, *, is_number: bool = False) -> Samples:
+    """The same rows with at most `budget` labels, as `mask_labels` draws them, the rest NaN: one draw of the ledger.
 
     Raises:
         BadParamsError: a negative budget.
     """
-    kept = keep_labels(samples.labels, _units(samples.groups, samples.sample_ids), budget, seed)
+    strata = label_strata(samples.labels, is_number=is_number)
+    kept = keep_labels(strata, _units(samples.groups, samples.sample_ids), budget, seed)
     return samples.with_labels(np.where(kept, samples.labels, np.nan))
 
 
@@ -64,7 +68,7 @@ def _units(groups: np.ndarray | pd.Series, sample_ids: np.ndarray | pd.Series) -
 def keep_labels(labels: np.ndarray, groups: np.ndarray, budget: int, seed: int) -> np.ndarray:
     """(N,) bool: the labels kept. The first groups of a fixed order are taken until the next would exceed the budget.
 
-    Shape: labels (N,) float with NaN = none; groups (N,).
+    Shape: labels (N,) float, classes or strata, with NaN = none; groups (N,).
 
     Raises:
         BadParamsError: a negative budget.

@@ -1,4 +1,4 @@
-"""Label texts to 1.0, 0.0 and NaN by domain.yaml."""
+"""Label texts to numbers by domain.yaml: 1.0, 0.0 and NaN of classes, the number itself where that is predicted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ import numpy as np
 import pandas as pd
 
 from core.data.domain import DomainSpec
+from core.data.typing_rows import type_column
 
 
 @dataclass(frozen=True)
 class Labels:
-    """values: (N,) float, 1.0 positive, 0.0 negative, NaN no outcome. no_outcome: counts of texts in neither list."""
+    """values: (N,) float, 1.0 positive, 0.0 negative or the number, NaN no label. no_outcome: counts of other texts."""
 
     values: np.ndarray
     no_outcome: dict[str, int]
     num_missing: int
+
+    @property
+    def is_labelled(self) -> np.ndarray:
+        """(N,) bool."""
+        return ~np.isnan(self.values)
 
 
 def label_word(text: object) -> str:
@@ -31,9 +37,16 @@ def label_word(text: object) -> str:
 
 
 def read_labels(texts: pd.Series, spec: DomainSpec) -> Labels:
-    """(N,) raw label texts as numbers; texts that are neither positive nor negative are counted, not guessed."""
-    column = spec.column(spec.label_column)
-    missing = {"", *(word.strip() for word in column.missing_values)}
+    """(N,) raw label texts as numbers; what is neither positive nor negative, or no number, is counted, not guessed.
+
+    A number outside the column's `allowed` is none. Without a label column (labels that come later) the domain's words
+    hold.
+    """
+    if spec.has_number_label:
+        return _read_numbers(texts, spec)
+    missing = {""}
+    if spec.label_column is not None:
+        missing |= {word.strip() for word in spec.column(spec.label_column).missing_values}
     positive = {label_word(word) for word in spec.positive}
     negative = {label_word(word) for word in spec.negative}
     codes, unique_texts = pd.factorize(texts.to_numpy(dtype=object))  # -1: missing
@@ -50,3 +63,11 @@ def read_labels(texts: pd.Series, spec: DomainSpec) -> Labels:
         else:
             no_outcome[word] += int(count)
     return Labels(np.append(values, np.nan).astype(float)[codes], dict(no_outcome), num_missing)
+
+
+def _read_numbers(texts: pd.Series, spec: DomainSpec) -> Labels:
+    """The label column typed as prepare types it."""
+    values, problems = type_column(texts.to_numpy(dtype=object), spec.column(spec.label_column))
+    no_outcome = {str(text): int(count) for text, count in problems["value"].value_counts().items()}
+    num_missing = int(np.isnan(values).sum()) - len(problems)
+    return Labels(values, no_outcome, num_missing)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.domain import DomainSpec
-from core.data.labels import label_word
+from core.data.labels import label_word, read_labels
 from core.data.manifest import finding_columns
 
 PROBLEM_COLUMNS = ("batch", "row", "column", "value", "reason", "count")
@@ -17,7 +17,7 @@ def apply_late_labels(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(manifest with the late labels and their kinds, one problem a batch, label and sort of change).
 
-    A row whose class changes loses the grade that labellers gave it (`label_probability`), and one that had another
+    A row whose label changes loses the grade that labellers gave it (`label_probability`), and one that had another
     class or has none any more its findings. `late` is what `read_late_labels` gives.
     """
     if not len(late):
@@ -25,7 +25,7 @@ def apply_late_labels(
     changed = manifest.copy()
     late = late.assign(place=pd.Index(manifest["sample_id"]).get_indexer(late["sample_id"]))
     late["word"] = late["label"].map(label_word)
-    late["value"] = _class_values(late["word"], spec)
+    late["value"] = read_labels(late["label"], spec).values
     found = late[late["place"] >= 0]
     place = found["place"].to_numpy()
     old, new = manifest["label"].to_numpy(dtype=float)[place], found["value"].to_numpy(dtype=float)
@@ -42,7 +42,7 @@ def apply_late_labels(
         kinds[place] = words
         changed["kind"] = kinds
     changed = _without_evidence(changed, place[is_other_class], place[is_other_class & ~np.isnan(old)])
-    told = found.assign(reason=_reasons(found, old, new))[is_other]
+    told = found.assign(reason=_reasons(found, old, new, spec))[is_other]
     strays = late[late["place"] < 0]
     strays = strays.assign(
         reason=[f"late label of a row that is not there, batch {batch}" for batch in strays["batch"]]
@@ -61,18 +61,13 @@ def _without_evidence(manifest: pd.DataFrame, turned: np.ndarray, overruled: np.
     return manifest
 
 
-def _class_values(words: pd.Series, spec: DomainSpec) -> np.ndarray:
-    """(N,) 1.0 positive, 0.0 negative, NaN withdrawn or no word of domain.yaml any more."""
-    positive, negative = ({label_word(text) for text in texts} for texts in (spec.positive, spec.negative))
-    return np.select([words.isin(positive), words.isin(negative)], [1.0, 0.0], np.nan)
-
-
-def _reasons(late: pd.DataFrame, old: np.ndarray, new: np.ndarray) -> list[str]:
+def _reasons(late: pd.DataFrame, old: np.ndarray, new: np.ndarray, spec: DomainSpec) -> list[str]:
     """Why each label is another one than before."""
+    no_label = "is no allowed number" if spec.has_number_label else "neither positive nor negative"
     reasons = []
     for batch, label, before, after in zip(late["batch"], late["label"], old, new, strict=True):
         if np.isnan(after):
-            why = "label withdrawn" if label == "" else "late label neither positive nor negative: unlabelled"
+            why = "label withdrawn" if label == "" else f"late label {no_label}: unlabelled"
             reasons.append(f"{why}, batch {batch}")
         else:
             reasons.append(f"unlabelled until batch {batch}" if np.isnan(before) else f"label came late, batch {batch}")

@@ -12,7 +12,7 @@ import pandas as pd
 from core.artifacts import read_json, write_json, write_table
 from core.data.domain import DomainSpec, read_domain_spec
 from core.data.domain_folder import check_name
-from core.data.labels import label_word
+from core.data.labels import label_word, read_labels
 from core.data.sample_ids import domain_label_texts
 from core.errors import BadInputError, did_you_mean
 
@@ -155,6 +155,20 @@ def _refuse_unknown_ids(sample_ids: pd.Series, spec: DomainSpec, known_ids: set[
 
 
 def _domain_words(labels: pd.Series, spec: DomainSpec) -> pd.Series:
+    """The labels in the words of domain.yaml, numbers as they came.
+
+    Raises:
+        BadInputError: a label is none of the words, or no allowed number.
+    """
+    if spec.has_number_label:
+        strange = labels[(labels != "") & ~read_labels(labels, spec).is_labelled]
+        if len(strange):
+            raise BadInputError(
+                f"{len(strange):,} labels are no allowed number in domain '{spec.name}', for example"
+                f" '{strange.iloc[0]}'.",
+                repair="Correct them. An empty label withdraws one.",
+            )
+        return labels
     words = label_words_of(spec)
     if not words:
         raise BadInputError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import kendalltau
 from sklearn.metrics import roc_auc_score
 
 from core.data.domain import DomainSpec
@@ -71,18 +72,19 @@ def find_suspects(spec: DomainSpec, manifest: pd.DataFrame, columns: pd.DataFram
     chosen = [column for column in feature_columns(spec) if column.kind != "image"]
     is_open = manifest["split"].isin(LEARNED_SPLITS).to_numpy()
     labels = np.where(is_open, manifest["label"].to_numpy(dtype=float), np.nan)
+    measure = "concordance" if spec.has_number_label else "AUC"
     suspects = []
     for column in chosen:
         values = columns[column.name].reset_index(drop=True)
-        auc = label_auc(values, labels, column.kind)
+        auc = label_auc(values, labels, column.kind, is_number=spec.has_number_label)
         if auc >= DECIDING_AUC:
-            suspects.append(Suspect(spec.name, column.name, "decides the label (AUC alone)", auc, True))
+            suspects.append(Suspect(spec.name, column.name, f"decides the label ({measure} alone)", auc, True))
         fraction = identifier_fraction(values, column.kind)
         if fraction:
             reason = "identifies rows (fraction of distinct values)"
             suspects.append(Suspect(spec.name, column.name, reason, fraction, True))
         if has_after_outcome_name(column.name):
-            reason = "is named like something known after the outcome (AUC alone)"
+            reason = f"is named like something known after the outcome ({measure} alone)"
             suspects.append(Suspect(spec.name, column.name, reason, auc, auc >= NAMED_AUC))
     duplicates = count_repeated_rows(manifest, columns[[column.name for column in chosen]])
     for split in ("test", "valid"):
@@ -100,35 +102,62 @@ def has_after_outcome_name(name: str) -> bool:
     return bool(AFTER_OUTCOME.search(words)) and not KNOWN_BEFORE.search(words)
 
 
-def label_auc(values: pd.Series, labels: np.ndarray, kind: str) -> float:
+def label_auc(values: pd.Series, labels: np.ndarray, kind: str, *, is_number: bool = False) -> float:
     """How well one column alone ranks the label, 0.5 to 1; 0.5 where too few rows tell.
 
     Numbers and dates: AUC of the value, in either direction. Categories, texts and numbers of few values: AUC of the
-    category's rate of positives in the other folds, missing being a category. The greater counts.
+    category's rate of positives in the other folds, missing being a category. The greater counts. Where the label
+    `is_number`, its concordance stands for the AUC, and its mean for the rate.
     """
     rows = np.flatnonzero(~np.isnan(labels))
-    is_positive = labels[rows] > 0
-    if min(is_positive.sum(), (~is_positive).sum()) < MIN_CLASS_ROWS:
+    truth = labels[rows] if is_number else (labels[rows] > 0).astype(float)
+    if not _can_tell(truth, is_number=is_number):
         return 0.5
+    ranking = concordance if is_number else roc_auc_score
     values = values.iloc[rows].reset_index(drop=True)
     aucs = [0.5]
     if kind in ("number", "date"):
         numbers = (values - DATE_ORIGIN) / np.timedelta64(1, "D") if kind == "date" else values
         numbers = numbers.to_numpy(dtype=float)
         known = ~np.isnan(numbers)
-        if min((is_positive & known).sum(), (~is_positive & known).sum()) >= MIN_CLASS_ROWS:
-            auc = roc_auc_score(is_positive[known], numbers[known])
+        if _can_tell(truth[known], is_number=is_number):
+            auc = ranking(truth[known], numbers[known])
             aucs.append(max(auc, 1 - auc))
     if kind in ("category", "text") or values.nunique() <= MAX_CATEGORIES_OF_A_NUMBER:
-        aucs.append(roc_auc_score(is_positive, out_of_fold_rate(values, is_positive)))
+        aucs.append(ranking(truth, out_of_fold_rate(values, truth)))
     else:
-        missing_auc = roc_auc_score(is_positive, values.isna())
+        missing_auc = ranking(truth, values.isna().to_numpy())
         aucs.append(max(missing_auc, 1 - missing_auc))
     return float(max(aucs))
 
 
-def out_of_fold_rate(values: pd.Series, is_positive: np.ndarray) -> np.ndarray:
-    """(N,) rate of positives among rows of the same category in the other folds; row i is in fold i mod 5.
+def _can_tell(truth: np.ndarray, *, is_number: bool) -> bool:
+    """Whether enough rows of either class, or enough numbers that differ, are there."""
+    if is_number:
+        return len(truth) >= 2 * MIN_CLASS_ROWS and len(np.unique(truth)) > 1
+    return min((truth > 0).sum(), (truth == 0).sum()) >= MIN_CLASS_ROWS
+
+
+def concordance(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Share of pairs of rows with different truth (N,) that the scores (N,) put in the same order; ties count half.
+
+    Of a truth of two values this is the AUC. Harrell et al. 1982, from Kendall's tau-b (Kendall 1945).
+    """
+    tau = kendalltau(truth, scores).statistic
+    if np.isnan(tau):  # all scores are equal
+        return 0.5
+    num_pairs = len(truth) * (len(truth) - 1) / 2
+    of_truth, of_scores = (num_pairs - _tied_pairs(values) for values in (truth, scores))
+    return 0.5 + 0.5 * float(tau) * float(np.sqrt(of_scores / of_truth))
+
+
+def _tied_pairs(values: np.ndarray) -> float:
+    counts = np.unique(values, return_counts=True)[1]
+    return float((counts * (counts - 1) / 2).sum())
+
+
+def out_of_fold_rate(values: pd.Series, truth: np.ndarray) -> np.ndarray:
+    """(N,) mean truth (rate of positives) of rows of the same category in the other folds; row i is in fold i mod 5.
 
     One row at the general rate is added to each category, so that an unseen one has the general rate.
     """
@@ -137,9 +166,9 @@ def out_of_fold_rate(values: pd.Series, is_positive: np.ndarray) -> np.ndarray:
     rates = np.empty(len(codes))
     for fold in range(NUM_FOLDS):
         inside = folds == fold
-        base_rate = is_positive[~inside].mean()
+        base_rate = truth[~inside].mean()
         total = np.bincount(codes[~inside], minlength=len(categories))
-        positive = np.bincount(codes[~inside], weights=is_positive[~inside], minlength=len(categories))
+        positive = np.bincount(codes[~inside], weights=truth[~inside], minlength=len(categories))
         rates[inside] = ((positive + base_rate) / (total + 1))[codes[inside]]
     return rates
 

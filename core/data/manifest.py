@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from core.errors import BadInputError
@@ -24,11 +25,12 @@ def finding_columns(manifest: pd.DataFrame) -> list[str]:
     return [str(name) for name in manifest.columns if str(name).startswith(FINDING_PREFIX)]
 
 
-def check_manifest(manifest: pd.DataFrame, *, num_classes: int = 2, temporal_domain: str | None = None) -> None:
+def check_manifest(manifest: pd.DataFrame, *, num_classes: int | None = 2, temporal_domain: str | None = None) -> None:
     """Refuse a manifest that would let a result lie; all problems are named in one error.
 
-    `temporal_domain`: the domain that was split by time; its test rows must be later than its other rows. A group
-    counts with its first row, because a group that straddles the cut stays whole, in training.
+    `num_classes`: None where labels are numbers. `temporal_domain`: the domain that was split by time; its test rows
+    must be later than its other rows. A group counts with its first row, because a group that straddles the cut stays
+    whole, in training.
 
     Raises:
         BadInputError: missing columns, ids that repeat or are empty, unknown splits, labels out of range, masked labels
@@ -73,12 +75,13 @@ def _id_problems(manifest: pd.DataFrame) -> list[str]:
     return problems
 
 
-def _label_problems(manifest: pd.DataFrame, num_classes: int) -> list[str]:
+def _label_problems(manifest: pd.DataFrame, num_classes: int | None) -> list[str]:
     problems = []
     known = manifest["label"].dropna()
-    strange = known[~known.isin(range(num_classes))]
+    strange = known[~np.isfinite(known) if num_classes is None else ~known.isin(range(num_classes))]
     if len(strange):
-        problems.append(f"{len(strange)} labels are not in 0..{num_classes - 1} ({_some(strange)}); no label is NaN")
+        wanted = "finite numbers" if num_classes is None else f"in 0..{num_classes - 1}"
+        problems.append(f"{len(strange)} labels are not {wanted} ({_some(strange)}); no label is NaN")
     is_masked = manifest["is_masked"].astype(bool)
     for name in ("label_probability", "kind", *finding_columns(manifest)):
         told = manifest[name].notna() & (manifest[name] != "") if name in manifest else is_masked & False

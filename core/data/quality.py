@@ -43,8 +43,9 @@ def describe_columns(rows: DomainRows) -> dict[str, dict[str, Any]]:
     return {column.name: describe_column(rows.columns[column.name], column) for column in rows.spec.columns}
 
 
-def describe_splits(manifest: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row a domain and split: rows, visible and masked labels, rate of positives, groups and times."""
+def describe_splits(manifest: pd.DataFrame, *, is_number: bool = False) -> list[dict[str, Any]]:
+    """One row a domain and split: rows, visible and masked labels, rate of positives or mean label, groups, times."""
+    mean = "label_mean" if is_number else "positive_rate"
     described = []
     for domain in pd.unique(manifest["domain"]):
         for split in SPLITS:
@@ -57,7 +58,7 @@ def describe_splits(manifest: pd.DataFrame) -> list[dict[str, Any]]:
                         "rows": len(part),
                         "labelled": int(part["label"].notna().sum()),
                         "masked": int(part["is_masked"].sum()),
-                        "positive_rate": float(part["label"].mean()) if part["label"].notna().any() else None,
+                        mean: float(part["label"].mean()) if part["label"].notna().any() else None,
                         "groups": int(part["group"].nunique()),
                         "first_time": _day(part["time"].min()),
                         "last_time": _day(part["time"].max()),

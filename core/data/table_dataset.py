@@ -106,7 +106,8 @@ def _labels(raw: pd.DataFrame, spec: DomainSpec) -> tuple[np.ndarray, list[tuple
         labels = found.values
         if found.num_missing:
             problems.append((None, name, None, "label missing: unlabelled", found.num_missing))
-        for text, count in found.no_outcome.items():
+        # What is no number stands among the typed column's problems, row by row.
+        for text, count in () if spec.has_number_label else found.no_outcome.items():
             problems.append((None, name, text, "label neither positive nor negative: unlabelled", count))
     return labels, problems
 

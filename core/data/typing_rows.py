@@ -79,6 +79,12 @@ def type_rows(raw: pd.DataFrame, spec: DomainSpec, *, required: Collection[str] 
     return TypedRows(frame, problems.frame(), tuple(notes))
 
 
+def type_column(texts: np.ndarray, column: ColumnSpec) -> tuple[np.ndarray, pd.DataFrame]:
+    """One column's texts (N,) as `type_rows` types them, and its problems."""
+    problems = ProblemList()
+    return TYPERS[column.kind](texts, column, problems, []), problems.frame()
+
+
 def divide(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
     """(N,) ratio; missing where a part is missing or the denominator is zero."""
     return numerator / denominator.where(denominator != 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.errors import CrossdomainError
 from core.lifecycle.process import with_parent_death
 from core.stages import STAGES
-from core.vertical import load_vertical
+from core.vertical import SERIES, VALUE, load_vertical
 
 NOT_SHOWN = re.compile(
     r"(> python|Updating lock|Generating lock|To track|\s*git add|To enable|\s*dvc config|Use `dvc push|\s*$)"
@@ -71,7 +71,7 @@ def _show_progress(lines: Iterable[str], started: float, report: Callable[[str],
     """Pass DVC's lines on, headed by `[2/6] train`; return how many stages ran."""
     num_run = 0
     for line in lines:
-        stage = re.match(r"Running stage '(?:series_)?(\w+)@", line)
+        stage = re.match(rf"Running stage '(?:{SERIES}|{VALUE})?(\w+)@", line)
         if stage and stage[1] in STAGES:
             num_run += 1
             number = STAGES.index(stage[1]) + 1

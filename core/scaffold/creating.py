@@ -28,7 +28,7 @@ def create_vertical(root: Path, name: str, *, modality: str, task: str) -> Path:
         raise CrossdomainError(f"{found[0]} is there already.", repair="Move it away, or choose another name.")
     dvc_yaml, params_yaml = root / "dvc.yaml", root / "params.yaml"
     texts = {
-        dvc_yaml: with_items(read_exactly(dvc_yaml), name, stage_names(modality)),
+        dvc_yaml: with_items(read_exactly(dvc_yaml), name, stage_names(modality, task)),
         params_yaml: with_section(read_exactly(params_yaml), name, render_section(name, modality, task)),
     }
     files = render_files(name, modality, task)

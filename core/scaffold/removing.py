@@ -37,7 +37,7 @@ def remove_vertical(root: Path, name: str, *, is_forced: bool = False) -> list[P
             f"{name} holds what this command did not make: {told}.",
             repair="Keep what you need elsewhere; --force removes it all.",
         )
-    every_stage = tuple(dict.fromkeys(stage for modality, _ in TEMPLATES for stage in stage_names(modality)))
+    every_stage = tuple(dict.fromkeys(stage for combination in TEMPLATES for stage in stage_names(*combination)))
     dvc_yaml, params_yaml, lock = root / "dvc.yaml", root / "params.yaml", root / "dvc.lock"
     texts = {
         dvc_yaml: without_items(read_exactly(dvc_yaml), name, every_stage),

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from core.errors import CrossdomainError
 from core.stages import STAGES
-from core.vertical import FORECASTS
+from core.vertical import stage_name
 
 HERE = Path(__file__).parent
 PARAMS_TEMPLATE = "params.yaml.j2"
@@ -31,6 +31,7 @@ OF_CASES = ("domains/drawing.py", "report.py", "scoring.py")  # of verticals tha
 # (modality, task) -> file of the vertical -> its template below `<modality>_<task>/`, or below that of PARENTS
 TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("table", "binary"): COMMON,
+    ("table", "regression"): {path: file for path, file in COMMON.items() if path != "report.py"},
     ("text", "binary"): COMMON,
     ("image", "binary"): COMMON | {"evaluation.py": "evaluation.py.j2", "words.py": "words.py.j2"},
     ("timeseries", "regression"): {
@@ -38,12 +39,15 @@ TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
         "domains/demo_other.yaml": "demo_other.yaml.j2",
     },
 }
-PARENTS: Mapping[tuple[str, str], tuple[str, str]] = {("text", "binary"): ("table", "binary")}
+PARENTS: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("text", "binary"): ("table", "binary"),
+    ("table", "regression"): ("table", "binary"),
+}
 
 
-def stage_names(modality: str) -> tuple[str, ...]:
-    """The stages of dvc.yaml that a vertical of the modality runs."""
-    return tuple(f"series_{stage}" for stage in STAGES) if modality == FORECASTS else STAGES
+def stage_names(modality: str, task: str) -> tuple[str, ...]:
+    """The stages of dvc.yaml that a vertical of the modality and task runs."""
+    return tuple(stage_name(stage, modality=modality, task=task) for stage in STAGES)
 
 
 def check_combination(modality: str, task: str) -> None:

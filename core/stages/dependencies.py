@@ -12,11 +12,13 @@ from ruamel.yaml import YAML
 
 from core.artifacts import replacing_file
 from core.stages import STAGES
-from core.vertical import FORECASTS
+from core.vertical import FORECASTS, SERIES, VALUE, stage_name
 
-# All stages of dvc.yaml: of verticals that score cases, and of those that forecast.
-SERIES = "series_"
-ALL_STAGES = (*STAGES, *(SERIES + stage for stage in STAGES))
+KINDS = (("table", "binary"), (FORECASTS, "regression"), ("table", "regression"))  # of modality and task, one a family
+# All stages of dvc.yaml: of verticals that tell classes, of those that forecast, and of those that predict a number.
+ALL_STAGES = tuple(
+    dict.fromkeys(stage_name(stage, modality=modality, task=task) for modality, task in KINDS for stage in STAGES)
+)
 # The field of VERTICAL whose function a stage calls, from a module that `later` names.
 HOOKS = {"evaluate": "evaluate_more", "export": "export", "report": "report_sections"}
 
@@ -24,12 +26,13 @@ HOOKS = {"evaluate": "evaluate_more", "export": "export", "report": "report_sect
 def stage_dependencies(root: Path, stage: str) -> list[str]:
     """Files of `core/` that the stage and the verticals' dataset modules import, directly or not, lazily or not."""
     queue = [root / "core/stages/__main__.py", root / f"core/stages/{stage}.py"]
-    folders = [
-        p.parent for p in sorted(root.glob("verticals/*/__init__.py")) if _forecasts(p) == stage.startswith(SERIES)
-    ]
-    queue += [folder / "dataset.py" for folder in folders]
-    for path in (folder / "__init__.py" for folder in folders):
-        queue += [file for name in _hook_modules(path, HOOKS.get(stage, "")) for file in _files_of(root, name)]
+    bare = stage.removeprefix(SERIES).removeprefix(VALUE)
+    told = {path: _modality_and_task(path) for path in sorted(root.glob("verticals/*/__init__.py"))}
+    # Classes and numbers are read by the same dataset modules: a first vertical with numbers changes nothing here.
+    is_of_series = stage.startswith(SERIES)
+    queue += [path.with_name("dataset.py") for path in told if (told[path]["modality"] == FORECASTS) == is_of_series]
+    for path in (path for path in told if stage_name(bare, **told[path]) == stage):
+        queue += [file for name in _hook_modules(path, HOOKS.get(bare, "")) for file in _files_of(root, name)]
     seen: set[Path] = set()
     while queue:
         path = queue.pop()
@@ -42,11 +45,14 @@ def stage_dependencies(root: Path, stage: str) -> list[str]:
     return sorted(f for f in files if f != "core/stages/__main__.py" and _has_code(root / f))
 
 
-def _forecasts(path: Path) -> bool:
-    """Whether the VERTICAL of the file has the modality whose stages are the `series_` ones."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    given = [word.value for call in calls for word in call.keywords if word.arg == "modality"]
-    return any(isinstance(value, ast.Constant) and value.value == FORECASTS for value in given)
+def _modality_and_task(path: Path) -> dict[str, str]:
+    """What the VERTICAL of the file says of itself."""
+    words = {word: "" for word in ("modality", "task")}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            found = {k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)}
+            words |= {word: str(found[word]) for word in words if word in found}
+    return words
 
 
 def _hook_modules(path: Path, hook: str) -> list[str]:

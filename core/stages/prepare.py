@@ -14,6 +14,7 @@ from core.data.chosen_domains import chosen_folders
 from core.data.domain import ColumnSpec, DomainSpec
 from core.data.domain_rows import DomainRows
 from core.data.label_budget import mask_labels
+from core.data.label_strata import label_strata
 from core.data.leakage import Suspect, find_suspects, refuse_after_outcome
 from core.data.manifest import (
     LEARNED_SPLITS,
@@ -71,20 +72,26 @@ def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
     Raises:
         BadParamsError: impossible parameters, an unknown column to drop or to slice by.
         MissingArtifactError: a domain is not there; the nearest is named.
-        BadInputError: rows that cannot serve (no rows, no labels, one class, repeated keys, ...).
+        BadInputError: rows that cannot serve (no rows, no labels, one class, repeated keys, ...), or a domain labelled
+            with classes where the vertical predicts a number, or the other way round.
     """
     target = params.prepare.target_domain
+    if vertical.predicts_number and params.prepare.split.method == "good_only":
+        raise BadParamsError(
+            f"prepare.split.method 'good_only' is for classes; {vertical.name} predicts a number.",
+            repair="Choose another method.",
+        )
     rows = _read_domains(vertical, params, data_folder)
     slices = _slice_columns(rows[target], params)
     splits = {
-        name: split_rows(domain.manifest, params.prepare.split, seed, has_test=name == target)
+        name: split_rows(_with_strata(domain.manifest, vertical), params.prepare.split, seed, has_test=name == target)
         for name, domain in rows.items()
     }
-    manifest = _build_manifest(rows, splits, slices, params, seed=seed)
+    manifest = _build_manifest(vertical, rows, splits, slices, params, seed=seed)
     is_temporal = splits[target].method == "temporal"
     check_manifest(
         manifest,
-        num_classes=len(vertical.classes),
+        num_classes=None if vertical.predicts_number else len(vertical.classes),
         temporal_domain=target if is_temporal else None,
     )
     of_domain = {name: manifest[manifest["domain"] == name].reset_index(drop=True) for name in rows}
@@ -106,7 +113,7 @@ def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
         "data_sha256": {name: _folder_sha256(data_folder / vertical.name / name) for name in rows},
         "split": {name: split.report for name, split in splits.items()},
         "label_budget": _describe_budget(of_domain[target], params),
-        "splits": describe_splits(manifest),
+        "splits": describe_splits(manifest, is_number=vertical.predicts_number),
         "features": samples.schema.to_dict()["features"],
         "slices": slices,
         "leakage_suspects": [suspect for suspect in told if suspect["domain"] == target],
@@ -127,7 +134,13 @@ def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
     _tell(report, told)
 
 
+def _with_strata(manifest: pd.DataFrame, vertical: Vertical) -> pd.DataFrame:
+    """The manifest with what a split keeps the shares of in the place of its labels."""
+    return manifest.assign(label=label_strata(manifest["label"], is_number=vertical.predicts_number))
+
+
 def _build_manifest(
+    vertical: Vertical,
     rows: dict[str, DomainRows],
     splits: dict[str, Split],
     slices: list[str],
@@ -143,8 +156,9 @@ def _build_manifest(
         if name == target:
             trained = part.loc[part["split"].isin(LEARNED_SPLITS), "label"].dropna()
             is_good_only = domain.spec.image_column is not None and len(trained) > 0 and bool((trained == 0).all())
-            _check_target_splits(part, target, is_good_only=is_good_only)
-        parts.append(mask_labels(part, params.prepare.label_budget if name == target else None, seed))
+            _check_target_splits(part, vertical, target, is_good_only=is_good_only)
+        budget = params.prepare.label_budget if name == target else None
+        parts.append(mask_labels(part, budget, seed, is_number=vertical.predicts_number))
     manifest = pd.concat(parts, ignore_index=True)
     told = [name for name in OPTIONAL_COLUMNS if name in manifest and name != "given_split"]
     manifest = manifest[[*MANIFEST_COLUMNS, *told, *finding_columns(manifest)]]
@@ -177,12 +191,27 @@ def _check_labels(rows: DomainRows, vertical: Vertical) -> None:
             repair="Set `use: label` and `positive` in its domain.yaml, bring its labels by `crossdomain label`, or"
             " choose another domain.",
         )
+    if rows.spec.label_column is not None and rows.spec.has_number_label != vertical.predicts_number:
+        is_number = vertical.predicts_number
+        raise BadInputError(
+            f"{vertical.name} predicts {'a number' if is_number else 'a class'}, and the label"
+            f" '{rows.spec.label_column}' of domain '{name}' is {'none' if is_number else 'a number'}.",
+            repair="Set its kind to number in domain.yaml, without `positive` and `negative`."
+            if is_number
+            else "Set its kind to category in domain.yaml, with `positive` and `negative`, or choose another domain.",
+        )
     if len(counts) == 0:
         raise BadInputError(
             f"Domain '{name}' has {len(rows)} rows and not one label.",
-            repair=f"Check `positive` and `negative` in its domain.yaml against column '{rows.spec.label_column}'.",
+            repair=f"Check its domain.yaml against column '{rows.spec.label_column}'.",
         )
-    if len(counts) < 2 and not (rows.spec.image_column is not None and counts.index[0] == 0):
+    if vertical.predicts_number:
+        if len(counts) < 2:
+            raise BadInputError(
+                f"All {int(counts.iloc[0])} labels of domain '{name}' are {counts.index[0]:g}.",
+                repair="Add rows with other labels; from one number nothing can be learned.",
+            )
+    elif len(counts) < 2 and not (rows.spec.image_column is not None and counts.index[0] == 0):
         only = vertical.classes[int(counts.index[0])]
         raise BadInputError(
             f"All {int(counts.iloc[0])} labelled rows of domain '{name}' are of one class ('{only}').",
@@ -190,14 +219,18 @@ def _check_labels(rows: DomainRows, vertical: Vertical) -> None:
         )
 
 
-def _check_target_splits(manifest: pd.DataFrame, target: str, *, is_good_only: bool) -> None:
-    """Both classes among the test rows, and, unless good rows are all that is trained on, among those that train."""
+def _check_target_splits(manifest: pd.DataFrame, vertical: Vertical, target: str, *, is_good_only: bool) -> None:
+    """Both classes among the test rows, and, unless good rows are all that is trained on, among those that train.
+
+    Two different numbers where those are predicted.
+    """
+    wanted = "number" if vertical.predicts_number else "class"
     for names in (("test",), *(() if is_good_only else (("train", "valid"),))):
         labels = manifest.loc[manifest["split"].isin(names), "label"].dropna()
         if labels.nunique() < 2:
             raise BadInputError(
                 f"The {' and '.join(names)} rows of '{target}' hold {len(labels)} labels of {labels.nunique()}"
-                " class(es); two classes are needed.",
+                f" {wanted}(s); two are needed.",
                 repair="Change prepare.split (fractions, method or test_from), or add rows.",
             )
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_file, write_json, write_table
+from core.data.label_budget import draw_budget
 from core.data.prepared import open_prepared, read_specs
 from core.data.samples import Samples, concatenate
 from core.errors import BadParamsError
@@ -22,7 +23,6 @@ from core.regression.regressor import Regressor
 from core.regression.row_groups import row_groups
 from core.regression.source_regressors import SourceRegressors
 from core.regression.transfer import REGRESSION_TRANSFERS, RegressionTask
-from core.regression.value_budget import draw_value_budget
 from core.stages.value_train import LEARNED, make_regression_transfer, regressor_maker
 from core.vertical import Vertical
 
@@ -93,7 +93,7 @@ def label_draws(params: RegressionCompareParams, pool: Samples, *, seed: int) ->
             draws["all", 0] = pool
             continue
         for draw in range(params.num_draws):
-            draws[budget, draw] = draw_value_budget(pool, budget, seed + draw)
+            draws[budget, draw] = draw_budget(pool, budget, seed + draw, is_number=True)
     for (budget, draw), drawn in draws.items():
         known = drawn.labels[drawn.is_labelled]
         if budget != 0 and (len(known) == 0 or np.ptp(known) == 0):

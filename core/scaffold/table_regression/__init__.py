@@ -1,0 +1,1 @@
+"""Templates of a vertical that predicts a number from table rows."""
