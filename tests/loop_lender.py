@@ -17,7 +17,7 @@ from core.artifacts import Artifacts
 from core.data.held_batches import held_batches
 from core.errors import CrossdomainError
 from core.lifecycle.registry import champion_folder, read_stages
-from core.lifecycle.retrain import loop, training
+from core.lifecycle.retrain import loop, run, training
 from core.lifecycle.retrain.batch_source import BatchSource
 from core.lifecycle.served_model import served_model
 from core.params import load_params
@@ -40,7 +40,7 @@ def run_stages(vertical, root, *, to="report", **_):
 
 def without_dvc(patch: pytest.MonkeyPatch) -> None:
     """The loop calls the stages itself."""
-    for module in (loop, training):
+    for module in (run, training):
         patch.setattr(module, "reproduce", run_stages)
 
 

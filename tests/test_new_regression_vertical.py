@@ -46,7 +46,6 @@ def test_run_says_synthetic_and_what_is_moved_helps_few_labels(project):
     few = entries[25, "source_offset"]
     assert few["difference_low"] > 5 and few["verdict"] == "gain"  # of 42 EUR
     assert entries["all", "source_offset"]["verdict"] == "no difference"
-    assert entries[25, "source_only"]["verdict"] == "negative transfer"  # the source's labels are in other money
     metrics = read(project, "evaluate/metrics.json")
     assert metrics["naive"]["gain"]["low"] > 0 and metrics["unit"] == "EUR" and 0.8 < metrics["coverage"]["value"] <= 1
 

@@ -28,7 +28,8 @@ from core.data.held_batches import held_batches
 from core.data.late_labels import add_late_labels
 from core.errors import BadInputError, CrossdomainError, VerificationError
 from core.lifecycle.registry import champion_folder, list_versions, read_stages
-from core.lifecycle.retrain import deciding, loop, training
+from core.lifecycle.retrain import deciding, loop, run, training
+from core.lifecycle.retrain.case_run import CaseRun
 from core.lifecycle.retrain.batch_source import BatchSource
 from core.lifecycle.retrain.journal import read_journals, unfinished_run
 from core.lifecycle.run_lock import exclusive
@@ -168,13 +169,13 @@ def test_code_that_is_in_no_commit_holds(lender, tmp_path):
     assert journal.outcome == "held" and "code" in journal.result("decide")["reason"]
 
 
-@pytest.mark.parametrize("step", ["take_in", "watch", "train_challenger", "judge", "register_challenger", "decide"])
+@pytest.mark.parametrize("step", ["take_in", "watch", "fit", "judge", "register_challenger", "decide"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_run_that_stops_at_a_step_goes_on_there_and_ends_as_if_never_stopped(lender, tmp_path, monkeypatch, step, when):
     set_params(lender / "params.yaml", {f"{VERTICAL}.retrain.when": "always"})
     git(lender, "commit", "-qam", "always")
     path = write_month(tmp_path, 8)
-    owner = loop if hasattr(loop, step) else loop.Run
+    owner = run if hasattr(run, step) else CaseRun
     original = getattr(owner, step)
 
     def stopped(*arguments, **keywords):
@@ -199,7 +200,7 @@ def test_run_that_stops_at_a_step_goes_on_there_and_ends_as_if_never_stopped(len
 def test_given_up_run_leaves_the_champion_and_the_next_can_begin(lender, tmp_path, monkeypatch):
     before = champion_state(lender)
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Run, "watch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(CaseRun, "watch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             retrain(lender, write_month(tmp_path, 8))
     assert loop.abandon(lender, VERTICAL).outcome == "abandoned"

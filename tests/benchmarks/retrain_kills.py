@@ -45,7 +45,8 @@ from core.artifacts import write_json  # noqa: E402
 from core.data.domain_folder import batch_names  # noqa: E402
 from core.lifecycle.registry import read_stages  # noqa: E402
 from core.lifecycle.retrain.journal import Journal  # noqa: E402
-from core.lifecycle.retrain.loop import EXIT_CODES, STEPS  # noqa: E402
+from core.lifecycle.retrain.journal_facts import STEPS  # noqa: E402
+from core.lifecycle.retrain.loop import EXIT_CODES  # noqa: E402
 
 MAX_RANDOM_A_MONTH, MAX_ENDS_A_MONTH = 6, 3
 AIMED_BEFORE = ("take_in", "rows file")  # before a month's random kills, one a month in turn

@@ -8,18 +8,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from core.artifacts import Artifacts, read_json
-from core.data.domain_folder import batch_names
+from core.artifacts import Artifacts
 from core.data.prepared import read_manifest
 from core.errors import CrossdomainError
 from core.lifecycle.git_files import changed_paths, commit_paths, head_commit
 from core.lifecycle.registry import RegistrationFacts, promote, read_stages, register, track
 from core.lifecycle.registry.places import Places
 from core.lifecycle.retrain.journal import HELD, PROMOTED, REFUSED
-from core.lifecycle.retrain.judging import challenger_metrics
-from core.lifecycle.retrain.retrain_params import RetrainParams
-from core.lifecycle.retrain.training import PIPELINE
-from core.params import VerticalParams, read_params_file
+from core.lifecycle.retrain.retrain_params import RunParams
+from core.params import read_params_file
 
 CODE_PATHS = ("core", "verticals", "params.yaml", "dvc.yaml", "pyproject.toml")
 
@@ -39,27 +36,21 @@ def data_md5(root: Path) -> str:
 def register_challenger(
     root: Path,
     vertical: str,
-    params: VerticalParams,
     trained: Mapping[str, Any],
-    judgement: Mapping[str, Any],
+    *,
+    batches: Mapping[str, Sequence[str]],
+    metrics: Mapping[str, Any],
+    target_domain: str,
     run: str,
 ) -> dict[str, Any]:
     """Copy the model into the registry with its lineage, and hand it to DVC where the project has DVC.
 
-    A second time gives the version of the first.
+    batches: domain -> deliveries that the model knows. A second time gives the version of the first.
 
     Raises:
         VerificationError: the model is not what the training step left.
         CrossdomainError: DVC does not take it.
     """
-    artifacts = Artifacts(root / "artifacts", vertical)
-    metrics = challenger_metrics(judgement)
-    if trained["kind"] == PIPELINE:
-        told = read_json(artifacts.require("evaluate", "metrics.json"))
-        metrics = {name: value for name, value in told.items() if isinstance(value, dict) and "value" in value}
-    target = params.prepare.target_domain
-    batches = {name: batch_names(root / "data" / vertical / name) for name in params.prepare.source_domains}
-    batches[target] = _labelled_batches(artifacts, batch_names(root / "data" / vertical / target), target)
     changed = changed_code(root)
     facts = RegistrationFacts(
         data_md5=data_md5(root),
@@ -67,7 +58,7 @@ def register_challenger(
         params=read_params_file(root / "params.yaml")[vertical],
         code_commit=head_commit(root),
         is_code_dirty=changed is None or bool(changed),
-        target_domain=target,
+        target_domain=target_domain,
         metrics=metrics,
         notes=f"{trained['kind']}, run {run}",
     )
@@ -77,14 +68,14 @@ def register_challenger(
     return {"version": version.version, "model_digest": version.model_digest, "data_md5": facts.data_md5}
 
 
-def _labelled_batches(artifacts: Artifacts, names: Sequence[str], target: str) -> list[str]:
+def labelled_batches(artifacts: Artifacts, names: Sequence[str], target: str) -> list[str]:
     """The target's deliveries that had labels when it was trained: the others are news to it until theirs come."""
     manifest = read_manifest(artifacts)
     known = manifest.loc[(manifest["domain"] == target) & manifest["label"].notna(), "batch"]
     return [name for name in names if name in set(known)]
 
 
-def push_version(root: Path, vertical: str, version: str, params: RetrainParams) -> dict[str, Any]:
+def push_version(root: Path, vertical: str, version: str, params: RunParams) -> dict[str, Any]:
     """Model and data to the DVC remote, before anybody serves the model.
 
     Raises:
@@ -103,7 +94,7 @@ def push_version(root: Path, vertical: str, version: str, params: RetrainParams)
 
 
 def decide(
-    root: Path, vertical: str, version: str, judgement: Mapping[str, Any], params: RetrainParams, run: str
+    root: Path, vertical: str, version: str, judgement: Mapping[str, Any], params: RunParams, run: str
 ) -> dict[str, Any]:
     """Promote, hold or refuse; of a run that was killed here, what it had decided.
 

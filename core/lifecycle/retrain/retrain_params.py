@@ -19,12 +19,10 @@ from core.strict import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)
-class RetrainParams:
-    """How a vertical is retrained.
+class RunParams:
+    """What is decided of every retraining run, whatever the model.
 
-    when: train where the monitor asks for it (drift), or with every batch (always). decide: promote a challenger that
-    passes every gate (automatic), or hold each for a person. watch_batches: the newest deliveries since the champion
-    that are watched together; more of them than labels are late, so that late labels count.
+    decide: promote a challenger that passes every gate (automatic), or hold each for a person.
     waived: names of release gates (four-fifths rule, ...) that a person has judged once for this vertical; a gate whose
     failure means refusal cannot be waived. allow_dirty: also promote a model of code that is in no commit. commit: put
     registry, data.dvc, dvc.lock and metrics into a git commit. push: models and data to the DVC remote before a model
@@ -32,12 +30,7 @@ class RetrainParams:
     prometheus_file: textfile for node_exporter; empty: none.
     """
 
-    when: Literal["drift", "always"] = "drift"
     decide: Literal["automatic", "person"] = "automatic"
-    watch_batches: int = Field(default=4, ge=1)
-    monitor: MonitorOptions = field(default_factory=MonitorOptions)
-    policy: MonitorPolicy = field(default_factory=MonitorPolicy)
-    gates: GateLimits = field(default_factory=GateLimits)
     notify: NotifyParams = field(default_factory=NotifyParams)
     mlflow: MlflowParams = field(default_factory=MlflowParams)
     waived: tuple[str, ...] = ()
@@ -46,6 +39,22 @@ class RetrainParams:
     push: bool = False
     prometheus_file: str = ""
     seed: int = 0
+
+
+@dataclass(frozen=True, config=STRICT)
+class RetrainParams(RunParams):
+    """How a vertical that scores cases for classes is retrained.
+
+    when: train where the monitor asks for it (drift), or with every batch (always). watch_batches: the newest
+    deliveries since the champion that are watched together; more of them than labels are late, so that late labels
+    count.
+    """
+
+    when: Literal["drift", "always"] = "drift"
+    watch_batches: int = Field(default=4, ge=1)
+    monitor: MonitorOptions = field(default_factory=MonitorOptions)
+    policy: MonitorPolicy = field(default_factory=MonitorPolicy)
+    gates: GateLimits = field(default_factory=GateLimits)
 
 
 def retrain_params(params: VerticalParams, vertical: str) -> RetrainParams:

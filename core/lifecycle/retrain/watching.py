@@ -47,17 +47,16 @@ def watch_target(
     rows: TargetRows,
     *,
     folder: Path,
-    known_batches: Sequence[str],
-    batch_order: Sequence[str],
+    batches: Sequence[str],
     newest: str | None,
     params: RetrainParams,
 ) -> Watched:
-    """Hold the rows of the batches after `known_batches` against those that the champion knew but did not learn from.
+    """Hold the rows of the batches since the champion against those that it knew but did not learn from.
 
-    folder: of the domain, which knows what a person has accepted. newest: the delivery of this run, which is asked
-    first whether it is to be believed at all.
+    batches: oldest first. folder: of the domain, which knows what a person has accepted. newest: the delivery of this
+    run, which is asked first whether it is to be believed at all.
     """
-    batches = tuple(name for name in batch_order if name not in set(known_batches))
+    batches = tuple(batches)
     of_batch = rows.manifest["batch"].to_numpy(dtype=object)
     is_new = np.isin(of_batch, batches)
     told = {"batches": batches, "num_new_labels": int((is_new & rows.samples.is_labelled).sum())}
