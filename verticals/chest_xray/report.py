@@ -12,8 +12,9 @@ from matplotlib.ticker import PercentFormatter
 from PIL import Image as PillowImage
 
 from core.artifacts import read_json
+from core.cases.sections import read_evidence
 from core.evaluation.figure_style import BASELINE_COLOUR, COLOURS, MARKERS, new_figure, quiet_axes
-from core.pictures.sections import picture_sections, read_evidence
+from core.pictures.sections import picture_sections
 from core.pictures.words import PictureWords
 from core.reporting.run_sections import RunFacts
 from core.reporting.sections import Section
