@@ -35,6 +35,7 @@ SERIES_VIEWS = {
     "overview": VIEWS["overview"],
     "forecasts": ":material/show_chart:",
     "proof": ":material/swap_horiz:",
+    "history": VIEWS["history"],
 }
 # The same of verticals that predict a number.
 VALUE_VIEWS = {
@@ -42,6 +43,7 @@ VALUE_VIEWS = {
     "values_overview": ":material/query_stats:",
     "values_score": ":material/calculate:",
     "values_proof": ":material/swap_horiz:",
+    "history": VIEWS["history"],
 }
 FIRST = "overview"  # stands at the address itself, without a path
 

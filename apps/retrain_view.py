@@ -59,7 +59,8 @@ def _run_row(journal: Journal) -> dict[str, Any]:
 
 def _show_held(page: Page) -> None:
     """Deliveries that are set aside, and the command that takes one back."""
-    target = (page.run.find_json("evaluate", "metrics.json") or {}).get("domain", "")
+    told = page.run.find_json("evaluate", "metrics.json") or {}
+    target = told.get("domain") or (page.run.find_json("prepare", "data_report.json") or {}).get("target_domain", "")
     folder = page.root / "data" / page.vertical_name / target
     held = [one for one in held_batches(folder) if not one.accepted_by] if target else []
     for one in held:

@@ -13,6 +13,7 @@ from apps.page import Page
 from apps.page_head import told_errors
 from apps.plain_text import plain
 from apps.tables import column_title, show_rows
+from core.data.manifest import FINDING_PREFIX
 from core.data.raw_table import text_frame
 from core.data.reading_records import as_text
 from core.data.samples import Samples
@@ -21,6 +22,7 @@ from core.data.typing_rows import type_rows
 from core.explain.counterfactual import Counterfactuals, find_counterfactuals
 from core.explain.feature_ranges import quantiles_of
 from core.explain.row_changes import columns_that_may_change
+from core.tables.scorer import KIND_PREFIX
 
 LAST_ROW, LAST_CHANGES = "scored_row", "found_changes"  # in the session: (of what, result)
 
@@ -29,7 +31,8 @@ def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
     """Decision, probability, the vertical's own columns, reasons, and on demand what would change it."""
     row, notes = scored_row(page, scorer, values)
     st.subheader(page.text("result"))
-    shown = [name for name in row if not name.startswith(("reason_", "probability_")) and name != "problems"]
+    hidden = ("reason_", "probability_", KIND_PREFIX, FINDING_PREFIX)
+    shown = [name for name in row if not name.startswith(hidden) and name != "problems" and row[name] is not None]
     for place, name in zip(st.columns(len(shown)), shown, strict=True):
         value = f"{row[name]:.3f}" if name == "probability" else page.word(plain_number(row[name]))
         place.metric(column_title(page, name), value)
@@ -37,6 +40,7 @@ def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
         f"{page.text('common.interval')}: {row['probability_low']:.3f} – {row['probability_high']:.3f}; "
         f"{page.text('common.threshold')}: {scorer.model.threshold:.3f}"
     )
+    _show_beside(page, row)
     reasons = [row[name] for name in row if name.startswith("reason_") and row[name]]
     if reasons:
         st.markdown(f"**{page.text('reasons')}**\n\n" + "\n".join(f"1. {plain(reason)}" for reason in reasons))
@@ -44,6 +48,15 @@ def show_record(page: Page, scorer: Any, values: Mapping[str, Any]) -> None:
         if told:
             st.warning(plain(told), icon=":material/warning:")
     _show_changes(page, scorer, values)
+
+
+def _show_beside(page: Page, row: Mapping[str, Any]) -> None:
+    """The probabilities of kinds and of findings, of a model that tells them."""
+    for prefix, title in ((KIND_PREFIX, "kinds"), (FINDING_PREFIX, "findings")):
+        told = {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
+        if told:
+            table = pd.DataFrame({page.text(title): list(told), page.text("common.probability"): list(told.values())})
+            show_rows(page, table, bars=(page.text("common.probability"),))
 
 
 def scored_row(page: Page, scorer: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

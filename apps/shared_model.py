@@ -35,6 +35,16 @@ class SharedModel(ScoringModel):
         with TURN:
             return super().predict_all(samples)
 
+    def predict_kinds(self, samples: Samples) -> np.ndarray:
+        """(N, K) P(kind | positive)."""
+        with TURN:
+            return super().predict_kinds(samples)
+
+    def predict_findings(self, samples: Samples) -> np.ndarray:
+        """(N, K) probabilities of findings."""
+        with TURN:
+            return super().predict_findings(samples)
+
     def contributions(self, samples: Samples) -> pd.DataFrame:
         """(N, F) contributions to the log odds of the positive class."""
         with TURN:

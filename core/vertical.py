@@ -32,13 +32,17 @@ class Vertical:
     target's schema.
     `fetch(names, folder)` materialises demo domains under `folder`; `demo_domains` lists them.
     `evaluate_more(facts, folder)` adds to the evaluate stage what only this vertical has (localisation, robustness):
-    it writes files into `folder` and returns what goes into evidence.json.
+    it writes files into `folder` and returns what goes into evidence.json; without it, and without `report_sections`,
+    kinds and findings are measured and shown where the model tells them.
     `export(model, opened, params, folder)` writes what runs elsewhere into `folder` and returns its metrics, with
     `is_equal` and `largest_difference`; without it a points scorecard is exported.
     `open_scorer(model_folder)` loads the saved model for a dashboard: of tables a
     `core.tables.scorer.TableScorer`, of pictures a `core.pictures.scorer.PictureScorer`.
     `protocols` maps a benchmark id (`c1`) to a function (options) -> result dictionary.
     `params_type` is the dataclass of its section in params.yaml.
+
+    The decision is always one of two `classes`. Task `multiclass`: beside it, each positive label of domain.yaml is a
+    kind with a probability. Task `multilabel`: each column of use `finding` has one of its own, whatever is decided.
 
     A vertical of modality `timeseries` forecasts: its `read_domain(folder)` gives (`core.forecasting.series.Series`,
     problems, DomainSpec); it has no classes and no `open_dataset`, and its stages are those of `core/stages/series_*`.

@@ -3,6 +3,7 @@
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,17 @@ from small_credit_model import make_model, make_raw_rows, make_samples
 from apps.actions import add_label, make_batch, propose_threshold
 from apps.page import NotAllowedError, Page, Visitor
 from apps.shared_model import SharedModel
+from core.artifacts import Artifacts
 from core.data.late_labels import read_late_labels
+from core.data.prepared import open_prepared
+from core.learners import LEARNERS
+from core.learners.finding_model import FindingModel
+from core.learners.kind_model import KindModel
+from core.learners.scoring_model import ScoringModel
 from core.lifecycle.proposals import adopt
 from core.lifecycle.store import open_store
 from core.params import load_params
+from core.vertical import load_vertical
 
 
 def page_of(root, role, name="label", vertical="credit_risk"):
@@ -87,6 +95,35 @@ def test_uploaded_picture_is_scored_and_a_bad_file_beside_it_is_named(own_run):
     assert "1 scored, 1 refused" in told and "notes" in told
     table = next(one.value for one in test.dataframe if "decision" in one.value)
     assert set(table["file"]) == {"part.png", "notes.png"}
+
+
+def test_form_shows_kinds_and_findings_of_a_model_that_tells_them(own_run):
+    params, vertical = load_params(own_run / "params.yaml", "credit_risk"), load_vertical("credit_risk")
+    artifacts = Artifacts(own_run / "artifacts", "credit_risk")
+    rows = open_prepared(vertical, params, artifacts, splits=("train",))["train"].labelled()
+    places = np.arange(len(rows))
+    told = replace(
+        rows,
+        kinds=np.where(rows.labels == 1, np.where(places % 2, "fraud", "late"), "").astype(object),
+        findings=(places % 3 == 0).astype(float)[:, None],
+        finding_names=("forged",),
+    )
+    folder = artifacts.path("train", "model")
+    kinds, findings = KindModel.fit(make_plain, told), FindingModel.fit(make_plain, told, seed=0)
+    replace(ScoringModel.load(folder), kinds=kinds, findings=findings, threshold=0.0).save(folder)
+    test = open_page(own_run, "score")
+    test.button[0].click().run()
+    assert not test.exception and not test.error
+    shown = {metric.label: metric.value for metric in test.metric}
+    of_kinds, of_findings = (frame.value for frame in test.dataframe[:2])
+    assert of_kinds["Kind"].tolist() == ["fraud", "late"] and of_findings["Finding"].tolist() == ["forged"]
+    assert shown["kind"] == of_kinds["Kind"][of_kinds["Probability"].idxmax()]
+    assert of_kinds["Probability"].sum() == pytest.approx(float(shown["probability"]), abs=0.001)
+    assert not any(label.startswith(("kind_", "finding_")) for label in shown)
+
+
+def make_plain():
+    return LEARNERS["logistic_regression"]({}, seed=0)
 
 
 def test_scored_rows_are_in_cases_with_their_reasons_and_neighbours(own_run):

@@ -8,13 +8,9 @@ import pytest
 from small_defect_model import blob_samples, make_defect_model
 
 from core.artifacts import to_plain
+from core.cases.kinds import kind_confusion, recall_by_kind
 from core.params import VerticalParams, parse_section
-from core.pictures.evidence import (
-    abstention,
-    kind_confusion,
-    recall_at_false_alarms,
-    recall_by_kind,
-)
+from core.pictures.evidence import abstention, recall_at_false_alarms
 from core.pictures.examples import choose_examples
 from core.pictures.localising import LocatedRows, calibrate_level, choose_rows, localise
 from core.stages.evaluate import EvaluationFacts

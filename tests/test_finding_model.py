@@ -10,6 +10,9 @@ from small_defect_model import SIZE_PX, TINY, fit_unfitted, make_defect_model
 from two_lines import COLUMNS, LINE_A, TOY_LINE, line_params, write_line
 
 from core.artifacts import Artifacts, read_json
+from core.cases.findings import COLUMNS as TABLE_COLUMNS
+from core.cases.findings import finding_table, macro_auc
+from core.cases.sections import findings_section
 from core.data.domain import ColumnSpec
 from core.data.samples import Samples
 from core.data.table_schema import Feature, TableSchema
@@ -20,11 +23,8 @@ from core.learners.inner_folds import inner_folds
 from core.learners.scoring_model import PLAIN_SUFFIXES, ScoringModel
 from core.params import EvaluateParams, TrainParams
 from core.pictures.evidence import evaluate_pictures
-from core.pictures.finding_evidence import COLUMNS as TABLE_COLUMNS
-from core.pictures.finding_evidence import finding_table, macro_auc
 from core.pictures.predicting import predict_files, predict_picture
 from core.pictures.scorer import open_scorer
-from core.pictures.sections import findings_section
 from core.stages.evaluate import EvaluationFacts, evaluate
 from core.stages.prepare import prepare
 from core.stages.train import train

@@ -195,8 +195,54 @@ def test_import_with_a_wrong_finding_says_what_is_wrong(command, tmp_path):
         command("defect_detection", "ours", folder, finding=["age"])
     with pytest.raises(BadInputError, match="'label' is given two roles"):
         command("chest_xray", "ours", folder, finding=["label"])
-    with pytest.raises(BadParamsError, match="credit_risk does not know --finding"):
-        command("credit_risk", "bank", folder / "labels.csv", finding=["effusion"])
+    with pytest.raises(BadInputError, match="A market has no --finding"):
+        command("market_risk", "index", folder / "labels.csv", finding=["effusion"])
+    assert not (tmp_path / "data").exists()
+
+
+def applications(path, num=40, **columns):
+    """A table of loans, every second one bad; `columns` beside."""
+    rows = {"id": range(num), "amount": [100 + 7 * row for row in range(num)], "outcome": ["good", "bad"] * (num // 2)}
+    pd.DataFrame(rows | columns).to_csv(path, index=False)
+    return path
+
+
+def test_import_of_a_table_with_findings_reads_them_and_makes_them_no_feature(command, tmp_path, capsys):
+    told = {"fraud": ["yes", "no", "", "uncertain"] * 10, "late": ["1", "odd", "0", "0"] * 10}
+    own = {"label": "outcome", "positive": ["bad"], "key": "id"}
+    command("credit_risk", "bank", applications(tmp_path / "in.csv", **told), finding=["fraud", "late", "late"], **own)
+    said = capsys.readouterr().out
+    assert "Finding 'fraud': 10 present, 10 absent, 20 unknown." in said
+    assert "Texts of 'late' that are neither, kept as unknown: 'odd' (10)." in said
+    domain = tmp_path / "data/credit_risk/bank"
+    spec = read_domain_spec(domain)
+    assert [column.name for column in spec.with_use("finding")] == ["fraud", "late"]
+    assert [column.name for column in spec.with_use("feature")] == ["amount"]
+    manifest = read_table_domain(domain).manifest
+    np.testing.assert_array_equal(manifest["finding_fraud"], [1, 0, np.nan, np.nan] * 10)
+    np.testing.assert_array_equal(manifest["finding_late"], [1, np.nan, 0, 0] * 10)
+
+    more = applications(tmp_path / "more.csv", 4, id=[50, 51, 52, 53], fraud=["no"] * 4)
+    command("credit_risk", "bank", more, batch="b")  # neither told again nor complete
+    manifest = read_table_domain(domain).manifest.iloc[40:]
+    assert (manifest["finding_fraud"] == 0).all() and manifest["finding_late"].isna().all()
+    third = applications(tmp_path / "third.csv", 4, id=[60, 61, 62, 63])
+    with pytest.raises(BadInputError, match=r"--finding amount contradicts domain\.yaml, where it is fraud, late"):
+        command("credit_risk", "bank", third, finding=["amount"], batch="c")
+
+
+@pytest.mark.parametrize(
+    ("finding", "expected"),
+    [
+        ("frauds", r"'frauds' \(renamed\? the file has 'fraud'\)"),
+        ("outcome", "'outcome' cannot be declared --label and --finding"),
+        ("amount", "'amount' says of no row whether the finding is there; it holds '100'"),
+    ],
+)
+def test_import_of_a_table_with_a_wrong_finding_says_what_is_wrong(finding, expected, command, tmp_path):
+    path = applications(tmp_path / "in.csv", fraud=["yes", "no"] * 20)
+    with pytest.raises(BadInputError, match=expected):
+        command("credit_risk", "bank", path, label="outcome", positive=["bad"], finding=[finding])
     assert not (tmp_path / "data").exists()
 
 

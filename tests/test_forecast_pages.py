@@ -8,9 +8,13 @@ import pytest
 pytest.importorskip("streamlit", reason="the extra `dashboard` is not installed")
 
 from drawn_pages import open_page, texts_of
+from registered_models import facts
 
 from apps.dashboard import SERIES_VIEWS
 from core.artifacts import read_json
+from core.lifecycle.history import run_now
+from core.lifecycle.registry import promote, register
+from core.lifecycle.retrain.journal import begin_run
 
 
 @pytest.mark.parametrize("name", SERIES_VIEWS)
@@ -19,7 +23,7 @@ def test_page_with_a_run_shows_no_error(market_run, name, language):
     test = open_page(market_run, name, "market_risk", language=language)
     assert not test.exception
     assert not test.error, [element.value for element in test.error]
-    assert "SYNTHETIC" in texts_of(test) or language == "zh"
+    assert "SYNTHETIC" in texts_of(test) or language == "zh" or name == "history"
 
 
 @pytest.mark.parametrize("name", ["forecasts", "proof"])
@@ -76,3 +80,27 @@ def test_proof_tells_the_verdict_of_what_transfers(market_run):
 def test_overview_has_a_card_for_the_market(market_run):
     told = texts_of(open_page(market_run, "overview", "market_risk"))
     assert "Market risk" in told and "network_lp_ft" in told and "Against ewma" in told
+
+
+def test_history_tells_runs_and_versions_of_a_market_that_is_retrained(market_run, tmp_path):
+    root = shutil.copytree(market_run, tmp_path / "retrained")
+    version = register(
+        root, "market_risk", root / "artifacts/market_risk/train/model", facts(metrics={"qlike": {"value": 1.25}})
+    )
+    promote(root, "market_risk", version.version, who="retrain", reason="first")
+    journal = begin_run(root, "market_risk", {"name": "2026-11", "domain": "here", "file": "x.csv", "sha256": "0"})
+    journal.step("decide", lambda: {"champion": "v0001", "reason": "The forecasts hold on 21 days."})
+    journal.end("kept")
+    page = open_page(root, "history", "market_risk")
+    assert not page.exception and not page.error
+    told = "\n".join([texts_of(page), *(table.value.to_string() for table in page.dataframe)])
+    for wanted in ("2026-11", "The forecasts hold on 21 days.", "v0001", "1.25", "registry rollback market_risk"):
+        assert wanted in told, wanted
+
+
+def test_run_of_a_market_has_its_losses_and_its_verdict(market_run):
+    run = run_now(market_run, "market_risk")
+    told = read_json(market_run / "artifacts/market_risk/evaluate/metrics.json")["horizons"]
+    assert run.metrics["qlike"] == told["1"]["qlike"] and run.metrics["qlike_22_days"] == told["22"]["qlike"]
+    assert run.metrics["squared_error"]["value"] == told["1"]["squared_error"]
+    assert run.verdict in ("gain", "no difference", "negative transfer") and run.release

@@ -6,7 +6,7 @@ import pytest
 from two_lenders import FAR, NEAR, NEAR_COLUMNS, TOY, far_rows, near_rows, toy_params, write_lender
 
 from core.artifacts import Artifacts, read_json
-from core.data.domain import ColumnSpec
+from core.data.domain import ColumnSpec, read_domain_spec, write_domain_spec
 from core.data.prepared import open_prepared, read_manifest, read_specs
 from core.data.table_dataset import open_table_dataset, read_table_domain
 from core.errors import BadInputError, BadParamsError, MissingArtifactError
@@ -138,6 +138,24 @@ def test_prepare_report_tells_splits_problems_shift_and_columns(data):
     assert shift["term_months"]["train of far"] > shift["income_eur"]["train of far"]
     assert shift["rating"]["train of far"] is None
     assert len(report["data_sha256"]["near"]) == 64
+
+
+def test_prepare_tells_what_each_source_has_and_warns_of_one_that_has_nothing(data, capsys):
+    report = read_json(run(data)[1].path("prepare", "data_report.json"))
+    (tie,) = report["ties"]
+    assert (tie["source"], tie["tied"], tie["of"], tie["note"]) == ("far", 5, 7, "")
+    assert "rating" in tie["absent"].split(", ")
+    assert "far: has 5 of the target's 7 columns" in capsys.readouterr().out
+    spec = read_domain_spec(data / "toy_credit" / "far")
+    names = {column.name for column in NEAR.columns}
+    columns = tuple(
+        replace(column, concept="", use="ignore" if column.use == "feature" and column.name in names else column.use)
+        for column in spec.columns
+    )
+    write_domain_spec(data / "toy_credit" / "far", replace(spec, columns=columns))
+    (tie,) = read_json(run(data)[1].path("prepare", "data_report.json"))["ties"]
+    assert tie["tied"] == 0 and "can teach nothing" in tie["note"]
+    assert "far: No column of the target is tied to this source" in capsys.readouterr().out
 
 
 def test_prepare_further_batch_adds_up(data):

@@ -207,7 +207,7 @@ IDS = np.arange(NUM_ROWS)
     ("runs", "options", "message"),
     [
         ([], {}, "no runs"),
-        (change(1, value=told(1, 1)[:-1]), {}, "better at all labels, draw 0 predicted 239 test rows"),
+        (change(1, value=told(1, 1)[:-1]), {}, "better at all labels, draw 0 scored 239 test rows"),
         (change(1, value=np.full(NUM_ROWS, np.nan)), {}, "better at all labels, draw 0: 240 of 240 value"),
         (make_runs()[:-1], {}, "same at 50 labels has draws [0, 1], target_only has [0, 1, 2]"),
         ([r for r in make_runs() if r.method != "target_only"], {}, "No run of the baseline 'target_only'"),

@@ -29,8 +29,8 @@ from core.data.late_labels import add_late_labels
 from core.errors import BadInputError, CrossdomainError, VerificationError
 from core.lifecycle.registry import champion_folder, list_versions, read_stages
 from core.lifecycle.retrain import deciding, loop, run, training
-from core.lifecycle.retrain.case_run import CaseRun
 from core.lifecycle.retrain.batch_source import BatchSource
+from core.lifecycle.retrain.case_run import CaseRun
 from core.lifecycle.retrain.journal import read_journals, unfinished_run
 from core.lifecycle.run_lock import exclusive
 from core.params import load_params, set_params

@@ -130,17 +130,11 @@ def test_import_option_that_a_market_has_not_is_refused(run, tmp_path, monkeypat
     assert not (run / "data/market_risk/other").exists()
 
 
-@pytest.mark.parametrize("command", ["retrain", "label", "registry list", "batches list"])
+@pytest.mark.parametrize("command", ["label", "proposals"])
 def test_command_for_cases_says_that_a_market_forecasts(run, monkeypatch, command):
     monkeypatch.chdir(run)
-    words = command.split()
-    arguments = {
-        "retrain": [],
-        "label": ["here", "labels.csv", "--batch", "x"],
-        "registry list": [],
-        "batches list": ["here"],
-    }[command]
-    result = CliRunner().invoke(app, [*words, "market_risk", *arguments])
+    arguments = {"label": ["here", "labels.csv", "--batch", "x"], "proposals": []}[command]
+    result = CliRunner().invoke(app, [command, "market_risk", *arguments])
     assert result.exit_code != 0
     assert "forecasts days to come" in str(result.output) + str(result.exception), result.output
 

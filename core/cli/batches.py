@@ -15,7 +15,7 @@ from core.data.held_batches import has_batch, held_batches, held_path, set_aside
 from core.errors import MissingArtifactError, did_you_mean
 from core.lifecycle.registry.records import utc_now
 from core.lifecycle.run_lock import exclusive
-from core.vertical import load_case_vertical
+from core.vertical import load_vertical
 
 HELP = """Show the deliveries of a domain; set one aside so that nothing learns from it, or take it back.
 
@@ -82,7 +82,7 @@ def back(vertical: VerticalName, domain: DomainName, batch: BatchName, reason: R
 
 
 def _folder(vertical: str, domain: str) -> Path:
-    load_case_vertical(vertical)
+    load_vertical(vertical)
     folder = project_root() / "data" / vertical / domain
     if not (folder / "domain.yaml").exists():
         names = [path.parent.name for path in folder.parent.glob("*/domain.yaml")]

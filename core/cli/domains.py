@@ -81,7 +81,7 @@ def import_domain(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Never a feature; may be repeated.")] = None,
     finding: Annotated[
-        list[str] | None, typer.Option(help="Pictures: column of one finding (yes, no, unknown); may be repeated.")
+        list[str] | None, typer.Option(help="Column of one finding (yes, no, unknown); may be repeated.")
     ] = None,
     batch: Annotated[str, typer.Option(help="Name of this delivery.")] = "initial",
     file: Annotated[str | None, typer.Option(help="Pictures: column of paths, relative to the list.")] = None,
@@ -112,7 +112,7 @@ def import_domain(
     root = project_root()
     take_in = load_vertical(vertical).import_domain
     further = {"file": file, "split": split, "mask": mask, "negative": tuple(negative or ()), "layout": layout}
-    further |= {"labels": labels, "finding": tuple(finding or ())}
+    further |= {"labels": labels}
     further |= {"date": date, "open": open_column, "high": high, "low": low, "close": close, "adj_close": adj_close}
     further |= {"return_column": return_column, "returns": returns, "unit": unit, "zone": zone}
     further |= {"keep_jumps": keep_jumps}
@@ -131,6 +131,7 @@ def import_domain(
         protected=tuple(protected or ()),
         after_outcome=tuple(after_outcome or ()),
         drop=tuple(drop or ()),
+        finding=tuple(finding or ()),
         batch=batch,
         **further,
     )

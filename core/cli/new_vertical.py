@@ -20,6 +20,8 @@ Example: crossdomain new-vertical urgent_mail --modality text --task binary
 
 Example: crossdomain new-vertical paint_flaws --modality image --task binary
 
+Example: crossdomain new-vertical complaints --modality table --task multiclass
+
 Example: crossdomain new-vertical power_prices --modality timeseries --task regression
 
 Example: crossdomain new-vertical late_delivery --remove
@@ -33,7 +35,9 @@ domains, models or results of your own are told and kept unless --force is given
 def new_vertical(
     name: Annotated[str, typer.Argument(help="Small letters, digits, underscores: late_delivery.")],
     modality: Annotated[str, typer.Option(help="What a case is: table, text, image or timeseries.")] = "table",
-    task: Annotated[str, typer.Option(help="What is predicted: binary, or regression (a number).")] = "binary",
+    task: Annotated[
+        str, typer.Option(help="binary, multiclass (kinds of positive), multilabel (findings beside), regression.")
+    ] = "binary",
     remove: Annotated[bool, typer.Option("--remove", help="Take the vertical away.")] = False,
     force: Annotated[bool, typer.Option("--force", help="With --remove: also what is your own.")] = False,
 ) -> None:

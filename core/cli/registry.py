@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.cli.project import project_root
-from core.vertical import load_case_vertical
+from core.vertical import load_vertical
 
 if TYPE_CHECKING:
     from core.lifecycle.registry import Stages, Version
@@ -44,7 +44,7 @@ def list_all(vertical: VerticalName, as_json: AsJson = False) -> None:
 
     Example: crossdomain registry list credit_risk
     """
-    metric = load_case_vertical(vertical).metrics[0]
+    metric = load_vertical(vertical).metrics[0]
     from core.lifecycle.registry import list_versions, read_stages
 
     root = project_root()
@@ -65,7 +65,7 @@ def show(vertical: VerticalName, version: VersionName, as_json: AsJson = False) 
 
     Example: crossdomain registry show credit_risk v0003
     """
-    load_case_vertical(vertical)
+    load_vertical(vertical)
     from core.lifecycle.registry import read_stages, read_version
 
     root = project_root()
@@ -91,7 +91,7 @@ def promote(
 
     Example: crossdomain registry promote credit_risk v0003 --reason "better on the last quarter"
     """
-    load_case_vertical(vertical)
+    load_vertical(vertical)
     from core.lifecycle.registry import promote as promote_version
     from core.lifecycle.registry import read_stages
 
@@ -113,7 +113,7 @@ def rollback(
 
     Example: crossdomain registry rollback credit_risk --reason "too many refusals since Monday"
     """
-    load_case_vertical(vertical)
+    load_vertical(vertical)
     from core.lifecycle.registry import read_stages
     from core.lifecycle.registry import rollback as roll_back
 
@@ -130,7 +130,7 @@ def archive(vertical: VerticalName, version: VersionName, reason: Reason = "", w
 
     Example: crossdomain registry archive credit_risk v0002 --reason "trained on wrong labels"
     """
-    load_case_vertical(vertical)
+    load_vertical(vertical)
     from core.lifecycle.registry import archive as archive_version
 
     archive_version(project_root(), vertical, version, who=who or getpass.getuser(), reason=reason)

@@ -10,13 +10,15 @@ import typer
 from core.cli.project import project_root
 from core.errors import BadInputError
 from core.params import load_params
-from core.vertical import load_case_vertical
+from core.vertical import load_vertical
 
 HELP = """Take a delivery in, watch for drift, train a challenger where that is needed, judge it, decide, and tell.
 
 Example: crossdomain retrain credit_risk --batch loans_2026-11.csv
 
 Example: crossdomain retrain credit_risk            (labels came, or the data was imported by hand)
+
+Example: crossdomain retrain market_risk --batch prices_2026-11.csv   (new days of a market)
 
 Example, on the second of every month by cron:
 0 3 2 * *  cd /srv/crossdomain && .venv/bin/crossdomain retrain credit_risk --batch "/srv/inbox/$(date +\\%Y-\\%m).csv"
@@ -38,14 +40,14 @@ def retrain(
 ) -> None:
     """Retrain one vertical."""
     root = project_root()
-    load_case_vertical(vertical)
+    chosen = load_vertical(vertical)
     if (name or domain) and batch is None:
         raise BadInputError("--name and --domain are about a delivery.", repair="Give it with --batch PATH.")
     from core.lifecycle.retrain.batch_source import BatchSource
 
     source = None
     if batch is not None:
-        target = load_params(root / "params.yaml", vertical).prepare.target_domain
+        target = load_params(root / "params.yaml", vertical, chosen.params_type).prepare.target_domain
         source = BatchSource(batch, name or batch.name.split(".")[0], domain or target)
     if abandon:
         from core.lifecycle.retrain.loop import abandon as give_up

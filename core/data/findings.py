@@ -12,6 +12,7 @@ from core.data.domain import ColumnSpec, DomainSpec
 from core.data.labels import label_word
 from core.data.manifest import FINDING_PREFIX
 from core.data.number_texts import MISSING_WORDS
+from core.errors import BadInputError
 
 PRESENT_WORDS = frozenset({"1", "yes", "y", "true", "present", "positive"})
 ABSENT_WORDS = frozenset({"0", "no", "n", "false", "absent", "negative"})
@@ -56,3 +57,32 @@ def read_findings(raw: pd.DataFrame, spec: DomainSpec) -> tuple[dict[str, np.nda
         reason = "finding neither present nor absent: unknown"
         problems += [(None, column.name, text, reason, count) for text, count in cells.strange.items()]
     return found, problems
+
+
+def finding_notes(kept: pd.DataFrame, spec: DomainSpec, *, is_first: bool, noun: str) -> list[str]:
+    """How often each finding is present, absent and unknown, and which texts could not be read. noun: what a row is.
+
+    Raises:
+        BadInputError: a column of the first batch holds other texts only, so it is no finding.
+    """
+    notes = []
+    for column in spec.with_use("finding"):
+        if column.name not in kept.columns:
+            continue
+        cells = read_finding(kept[column.name], column)
+        strange = ", ".join(f"'{text}' ({count:,})" for text, count in list(cells.strange.items())[:5])
+        num_known = int((~np.isnan(cells.values)).sum())
+        if is_first and strange and not num_known:
+            raise BadInputError(
+                f"The column '{column.name}' says of no {noun} whether the finding is there; it holds {strange}.",
+                repair=f"Write {', '.join(sorted(PRESENT_WORDS))} or {', '.join(sorted(ABSENT_WORDS))}; empty, -1, "
+                "uncertain or unknown where nobody knows. Or leave --finding out.",
+            )
+        num_present = int((cells.values == 1).sum())
+        notes.append(
+            f"Finding '{column.name}': {num_present:,} present, {num_known - num_present:,} absent, "
+            f"{len(kept) - num_known:,} unknown."
+        )
+        if strange:
+            notes.append(f"Texts of '{column.name}' that are neither, kept as unknown: {strange}.")
+    return notes

@@ -19,6 +19,7 @@ from core.data.declarations import (
 )
 from core.data.domain import ColumnSpec, DomainSpec, read_domain_spec
 from core.data.domain_folder import add_batch, check_name, create_domain_folder, sha256_of
+from core.data.findings import finding_notes
 from core.data.held_batches import has_batch
 from core.data.known_rows import check_is_key, find_earlier_rows, find_key_problems
 from core.data.labels import label_word, read_labels
@@ -53,6 +54,7 @@ def import_table(
     protected: Sequence[str] = (),
     after_outcome: Sequence[str] = (),
     drop: Sequence[str] = (),
+    finding: Sequence[str] = (),
     key: str | None = None,
     batch: str = "initial",
     concepts: Mapping[str, str] | None = None,
@@ -66,7 +68,8 @@ def import_table(
     The first import infers the columns and writes domain.yaml. A further one is held against that file, so the
     declarations are not repeated. `concepts`: column -> shared word of the vertical; `complete_column` lets a vertical
     fill in what it knows of an inferred column, `derive_columns` add ratios of them. `date`: noted in batches.json.
-    `is_number_label`: the label is a number to be predicted, not the word of a class.
+    `finding`: columns that say present, absent or unknown of one finding each. `is_number_label`: the label is a number
+    to be predicted, not the word of a class.
 
     Raises:
         BadInputError: the file or a declaration is wrong, the batch is there already, or no row is left.
@@ -91,6 +94,7 @@ def import_table(
         protected=tuple(protected),
         after_outcome=tuple(after_outcome),
         drop=tuple(drop),
+        finding=tuple(dict.fromkeys(finding)),
         is_number_label=is_number_label,
     )
     check_declarations(declared, list(raw.frame.columns), file_name=path.name)
@@ -108,6 +112,7 @@ def import_table(
         spec = replace(spec, sha256=sha256_of(path), source=path.name)
     kept, quarantined, set_aside = _set_duplicates_aside(raw, spec, folder if is_known else None)
     label_notes, num_unlabelled = _label_notes(kept, spec, is_first=not is_known)
+    label_notes += finding_notes(kept, spec, is_first=not is_known, noun="row")
     notes = [*raw.notes, *notes, *set_aside, *label_notes]
     if len(raw.problems):
         notes.append(f"{len(raw.problems):,} rows cannot be read and were quarantined.")
@@ -149,8 +154,8 @@ def _check_further_batch(raw: RawTable, spec: DomainSpec, declared: Declarations
     optional = {"label", "finding", "ignore"}  # a batch may come before its outcomes are known
     required = [c.name for c in spec.raw_columns if c.use not in optional and not c.is_after_outcome]
     check_columns(raw.frame.columns, required, where=f"domain '{spec.name}'")
-    for use in ("label", "time", "group", "key"):
-        wanted = getattr(declared, use)
+    told = [(use, getattr(declared, use)) for use in ("label", "time", "group", "key")]
+    for use, wanted in (*told, *(("finding", name) for name in declared.finding)):
         actual = [column.name for column in spec.with_use(use)]
         if wanted is not None and wanted not in actual:
             raise BadInputError(

@@ -17,6 +17,10 @@ from core.data.table_features import as_texts, feature_columns
 from core.data.table_translation import link_columns
 
 NUM_TOP_CATEGORIES = 10
+NO_TIE = (
+    "No column of the target is tied to this source: it can teach nothing. Give its columns the target's names, or the"
+    " same `concept`, in domain.yaml."
+)
 
 
 def describe_domain(rows: DomainRows, manifest: pd.DataFrame) -> dict[str, Any]:
@@ -123,6 +127,20 @@ def describe_translation(
                 }
                 for link in links
             }
+    return described
+
+
+def describe_ties(translation: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each source, how many of the target's features it has a column for; which it lacks; what none of them means.
+
+    translation: as `describe_translation` gives it.
+    """
+    described = []
+    for source, links in translation.items():
+        absent = [name for name, link in links.items() if link["from"] is None]
+        note = "" if len(absent) < len(links) else NO_TIE
+        told = {"source": source, "tied": len(links) - len(absent), "of": len(links)}
+        described.append({**told, "absent": ", ".join(absent), "note": note})
     return described
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from core.evaluation.metrics import METRICS, Metric
 from core.evaluation.multiple_testing import holm
 from core.evaluation.paired_tests import bootstrap_p_value
 from core.evaluation.resampling import resample_counts
-from core.evaluation.scored_rows import ScoredRows
 
 __all__ = ["LedgerRun", "build_ledger", "champion_verdict"]
 
@@ -54,35 +53,66 @@ def build_ledger(
         BadInputError: no runs, other test rows, missing values, a run given twice, no run of the baseline, or a method
             without the draws that the baseline has.
     """
-    chosen = METRICS[metric]
     scored = scored_cells(runs, labels, positive_index)
-    check_draws(scored, baseline)
-    replicates = _replicates(chosen, scored, num_bootstrap, seed, groups)
-    values = {cell: {draw: chosen.of_rows(rows) for draw, rows in draws.items()} for cell, draws in scored.items()}
+    any_rows = next(iter(next(iter(scored.values())).values()))
+    return ledger_of(
+        runs,
+        scored,
+        METRICS[metric],
+        value_of=Metric.of_rows,
+        others=[METRICS[name] for name in METRICS if name != metric],
+        counts={"num_test_rows": len(any_rows), "num_test_positives": int(any_rows.is_positive.sum())},
+        baseline=baseline,
+        confidence=confidence,
+        num_bootstrap=num_bootstrap,
+        seed=seed,
+        groups=groups,
+    )
+
+
+def ledger_of(
+    runs: Sequence[Any],
+    cells: Mapping[Cell, Mapping[int, Any]],
+    chosen: Metric,
+    *,
+    value_of: Callable[[Metric, Any], float],
+    others: Sequence[Metric],
+    counts: Mapping[str, int],
+    baseline: str,
+    confidence: float,
+    num_bootstrap: int,
+    seed: int,
+    groups: np.ndarray | None,
+) -> dict[str, Any]:
+    """The ledger of runs whose checked rows are `cells`, as `build_ledger` tells it, whatever the rows hold.
+
+    value_of: the chosen metric of one run's rows. others: metrics whose means stand beside. counts: of the test rows.
+    """
+    check_draws(cells, baseline)
+    values = {cell: {draw: value_of(chosen, rows) for draw, rows in draws.items()} for cell, draws in cells.items()}
+    replicates = _replicates(chosen, cells, num_bootstrap, seed, groups)
     entries = []
-    for cell in scored:
+    for cell, draws in cells.items():
         entry = ledger_entry(chosen, cell, values, replicates, baseline, confidence)
-        other = {name: _mean_of(METRICS[name], scored[cell]) for name in METRICS if name != metric}
+        means = {other.name: float(np.mean([other.of_rows(rows) for rows in draws.values()])) for other in others}
         seconds = [run.fit_seconds for run in runs if (run.budget, run.method) == cell]
-        entries.append({**entry, metric: entry["mean"], **other, "fit_seconds": float(np.mean(seconds))})
+        entries.append({**entry, chosen.name: entry["mean"], **means, "fit_seconds": float(np.mean(seconds))})
     compared = [entry for entry in entries if entry["verdict"] not in {BASELINE, NO_BASELINE}]
     for entry, adjusted in zip(compared, holm([e["p_value"] for e in compared]), strict=True):
         entry["p_adjusted"] = float(adjusted)
     sign = -1 if chosen.is_higher_better else 1
     entries.sort(key=lambda entry: (_budget_order(entry["budget"]), sign * entry["mean"]))
     best = {str(entry["budget"]): entry["method"] for entry in reversed(entries)}
-    any_rows = next(iter(next(iter(scored.values())).values()))
     return {
-        "metric": metric,
+        "metric": chosen.name,
         "metric_title": chosen.title,
         "is_higher_better": chosen.is_higher_better,
         "baseline": baseline,
         "confidence": confidence,
         "num_bootstrap": num_bootstrap,
-        "num_test_rows": len(any_rows),
-        "num_test_positives": int(any_rows.is_positive.sum()),
+        **counts,
         "best_method": best[str(entries[-1]["budget"])],
-        "best_by_budget": dict(sorted(best.items(), key=lambda item: _budget_order(_as_budget(item[0])))),
+        "best_by_budget": dict(reversed(best.items())),
         "entries": entries,
         "runs": [
             {
@@ -134,7 +164,7 @@ def champion_verdict(ledger: Mapping[str, Any], method: str) -> dict[str, Any]:
 
 def _replicates(
     metric: Metric,
-    scored: Mapping[Cell, Mapping[int, ScoredRows]],
+    scored: Mapping[Cell, Mapping[int, Any]],
     num_bootstrap: int,
     seed: int,
     groups: np.ndarray | None,
@@ -208,15 +238,6 @@ def ledger_entry(
     }
 
 
-def _mean_of(metric: Metric, draws: Mapping[int, ScoredRows]) -> float:
-    """A secondary metric's mean over the draws."""
-    return float(np.mean([metric.of_rows(rows) for rows in draws.values()]))
-
-
 def _budget_order(budget: Budget) -> float:
     """Rising; "all" comes last."""
     return np.inf if budget == "all" else float(budget)
-
-
-def _as_budget(text: str) -> Budget:
-    return text if text == "all" else int(text)

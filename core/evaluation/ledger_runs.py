@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,17 +17,27 @@ Cell = tuple[Budget, str]
 
 
 @dataclass(frozen=True)
-class LedgerRun:
-    """One method fitted with one draw of labels, and its probabilities (N, C) of the common test rows.
+class MethodRun:
+    """One method fitted with one draw of labels.
 
     budget: number of target labels, or "all". draw: which sample of labels; methods with the same draw saw the same
-    labels. test_ids (N,): where given, they must be the same in all runs.
+    labels. A kind of run adds what the method told of the common test rows, fit_seconds, info, and test_ids (N,): where
+    given, they must be the same in all runs.
     """
 
     method: str
     budget: Budget
     draw: int
     seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method} at {self.budget} labels, draw {self.draw}"
+
+
+@dataclass(frozen=True)
+class LedgerRun(MethodRun):
+    """A run with its probabilities (N, C) of the common test rows."""
+
     probability: np.ndarray
     fit_seconds: float = 0.0
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -37,34 +47,43 @@ class LedgerRun:
 def scored_cells(
     runs: Sequence[LedgerRun], labels: np.ndarray, positive_index: int
 ) -> dict[Cell, dict[int, ScoredRows]]:
-    """(budget, method) -> draw -> checked rows; labels (N,).
+    """(budget, method) -> draw -> checked rows; labels (N,). Raises as `checked_cells`."""
+    return checked_cells(
+        runs, len(labels), "probability", lambda told: ScoredRows.checked(labels, told, positive_index)
+    )
+
+
+def checked_cells(
+    runs: Sequence[Any], num_rows: int, field_name: str, check: Callable[[np.ndarray], Any]
+) -> dict[Cell, dict[int, Any]]:
+    """(budget, method) -> draw -> what `check` makes of the run's field of that name, which has `num_rows` rows.
 
     Raises:
         BadInputError: no runs, other test rows, missing values, or a run given twice; the run is named.
     """
     if not runs:
         raise BadInputError("The ledger got no runs.")
-    cells: dict[Cell, dict[int, ScoredRows]] = defaultdict(dict)
+    cells: dict[Cell, dict[int, Any]] = defaultdict(dict)
     known_ids = next((run.test_ids for run in runs if run.test_ids is not None), None)
     for run in runs:
-        name = f"{run.method} at {run.budget} labels, draw {run.draw}"
-        if len(run.probability) != len(labels):
+        told = getattr(run, field_name)
+        if len(told) != num_rows:
             raise BadInputError(
-                f"{name} scored {len(run.probability)} test rows, expected {len(labels)}.",
+                f"{run} scored {len(told)} test rows, expected {num_rows}.",
                 repair="All runs of a ledger must score the same test rows.",
             )
         if run.test_ids is not None and not np.array_equal(run.test_ids, known_ids):
-            raise BadInputError(f"{name} scored other test rows than the first run, or in another order.")
+            raise BadInputError(f"{run} scored other test rows than the first run, or in another order.")
         if run.draw in cells[run.budget, run.method]:
-            raise BadInputError(f"{name} is given twice.")
+            raise BadInputError(f"{run} is given twice.")
         try:
-            cells[run.budget, run.method][run.draw] = ScoredRows.checked(labels, run.probability, positive_index)
+            cells[run.budget, run.method][run.draw] = check(told)
         except BadInputError as error:
-            raise BadInputError(f"{name}: {error.message}", repair=error.repair) from None
+            raise BadInputError(f"{run}: {error.message}", repair=error.repair) from None
     return dict(cells)
 
 
-def check_draws(scored: Mapping[Cell, Mapping[int, ScoredRows]], baseline: str) -> None:
+def check_draws(scored: Mapping[Cell, Mapping[int, Any]], baseline: str) -> None:
     """Every method has exactly the draws that the baseline has, at each budget at which the baseline ran.
 
     Raises:

@@ -100,4 +100,5 @@ class SeriesParams:
     compare: SeriesCompareParams = field(default_factory=SeriesCompareParams)
     export: SeriesExportParams = field(default_factory=SeriesExportParams)
     report: ReportParams = field(default_factory=ReportParams)
+    retrain: Mapping[str, Any] = field(default_factory=dict)  # of `crossdomain retrain`; SeriesRetrainParams
     options: Mapping[str, Any] = field(default_factory=dict)  # parsed by the vertical

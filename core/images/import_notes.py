@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from core.data.domain import DomainSpec
-from core.data.findings import ABSENT_WORDS, PRESENT_WORDS, read_finding
 from core.data.labels import read_labels
 from core.errors import BadInputError
 from core.images.checking import PictureCheck, find_unlisted
@@ -65,32 +64,3 @@ def label_notes(kept: pd.DataFrame, spec: DomainSpec, *, is_first: bool) -> tupl
     if not is_first and bool(num_bad) != bool(num_good):
         notes.append("This batch holds one class only.")
     return notes, num_none
-
-
-def finding_notes(kept: pd.DataFrame, spec: DomainSpec, *, is_first: bool) -> list[str]:
-    """How often each finding is present, absent and unknown, and which texts could not be read.
-
-    Raises:
-        BadInputError: a column of the first batch holds other texts only, so it is no finding.
-    """
-    notes = []
-    for column in spec.with_use("finding"):
-        if column.name not in kept.columns:
-            continue
-        cells = read_finding(kept[column.name], column)
-        strange = ", ".join(f"'{text}' ({count:,})" for text, count in list(cells.strange.items())[:5])
-        num_known = int((~np.isnan(cells.values)).sum())
-        if is_first and strange and not num_known:
-            raise BadInputError(
-                f"The column '{column.name}' says of no picture whether the finding is there; it holds {strange}.",
-                repair=f"Write {', '.join(sorted(PRESENT_WORDS))} or {', '.join(sorted(ABSENT_WORDS))}; empty, -1, "
-                "uncertain or unknown where nobody knows. Or leave --finding out.",
-            )
-        num_present = int((cells.values == 1).sum())
-        notes.append(
-            f"Finding '{column.name}': {num_present:,} present, {num_known - num_present:,} absent, "
-            f"{len(kept) - num_known:,} unknown."
-        )
-        if strange:
-            notes.append(f"Texts of '{column.name}' that are neither, kept as unknown: {strange}.")
-    return notes

@@ -13,6 +13,7 @@ import pandas as pd
 from core.data.declarations import Declarations, check_time
 from core.data.domain import DomainSpec, read_domain_spec, write_domain_spec
 from core.data.domain_folder import add_batch, check_name, create_domain_folder, sha256_of
+from core.data.findings import finding_notes
 from core.data.held_batches import has_batch
 from core.data.importing import ImportReport
 from core.data.raw_table import problem_frame
@@ -20,7 +21,7 @@ from core.data.typing_rows import check_columns
 from core.errors import BadInputError
 from core.images.archive import archive_path, write_archive
 from core.images.checking import PictureCheck, check_pictures, print_progress
-from core.images.import_notes import check_notes, finding_notes, label_notes, new_column_notes
+from core.images.import_notes import check_notes, label_notes, new_column_notes
 from core.images.layouts import Layout, Listing, find_pictures
 from core.images.picture_columns import (
     IMAGE,
@@ -180,7 +181,7 @@ def _import_listing(
     elif declared.key is not None:
         check_new_keys(kept, declared.key, folder)
     class_notes, num_unlabelled = label_notes(kept, spec, is_first=known is None)
-    class_notes += finding_notes(kept, spec, is_first=known is None)
+    class_notes += finding_notes(kept, spec, is_first=known is None, noun="picture")
     notes = [*listing.table.notes, *notes, *check_notes(check, frame, listing, columns), *class_notes]
     num_left_out = len(frame) - len(kept) + len(listing.table.problems)
     digest = sha256_of(path) if path.is_file() else _digest_of(check)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from core.artifacts import read_json, write_json
 from core.data.samples import Samples
-from core.data.table_schema import Feature
 from core.learners.base import LEARNERS, load_learner, save_learner
 from core.learners.binary_table import BinaryTableLearner, check_binary, logits_of
+from core.learners.tagged_rows import TaggedRows
 from core.params import STRICT
-
-TAG_COLUMN = "_domain"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -31,10 +26,12 @@ class DomainTaggedOptions:
 
 
 @LEARNERS.register("domain_tagged")
-class DomainTagged(BinaryTableLearner):
-    """Fitted state: `inner_` (the wrapped learner) and `domains_` (the categories of the tag)."""
+class DomainTagged(TaggedRows, BinaryTableLearner):
+    """The wrapped learner with the domain as a further category."""
 
     Options = DomainTaggedOptions
+    save_inner = staticmethod(save_learner)
+    load_inner = staticmethod(load_learner)
 
     def fit(self, train: Samples, valid: Samples | None = None) -> Self:
         """Fit the wrapped learner on the rows with their domain as a further category.
@@ -43,41 +40,10 @@ class DomainTagged(BinaryTableLearner):
             BadParamsError: no labelled row, or not two classes.
         """
         labelled = check_binary(train)
-        self.domains_ = sorted(set(labelled.domains.astype(str)))
         inner = LEARNERS[self.options.learner](self.options.options, seed=self.seed)
-        tagged_valid = None if valid is None else self._tag(valid, valid.domains.astype(str))
-        self.inner_ = inner.fit(self._tag(labelled, labelled.domains.astype(str)), tagged_valid)
+        self.fit_tagged(inner, labelled, valid)
         return self
 
     def predict_logits(self, samples: Samples) -> np.ndarray:
         """(N,) log-odds of class 1."""
-        return logits_of(self.inner_, self._tag_for_scoring(samples))
-
-    def contributions(self, samples: Samples) -> pd.DataFrame:
-        """(N, F) of the wrapped learner, less the tag, which is no property of the row."""
-        values = self.inner_.contributions(self._tag_for_scoring(samples))
-        return values.drop(columns=TAG_COLUMN, errors="ignore")
-
-    @property
-    def history_(self) -> list[dict[str, Any]]:
-        """The learning curve of the wrapped learner."""
-        return getattr(self.inner_, "history_", None) or []
-
-    def save_state(self, folder: Path) -> None:
-        """Write domain_tagged.json and the wrapped learner in inner/."""
-        write_json(folder / "domain_tagged.json", {"domains": self.domains_})
-        save_learner(self.inner_, folder / "inner")
-
-    def load_state(self, folder: Path) -> None:
-        """Read what `save_state` wrote."""
-        self.domains_ = read_json(folder / "domain_tagged.json")["domains"]
-        self.inner_ = load_learner(folder / "inner")
-
-    def _tag_for_scoring(self, samples: Samples) -> Samples:
-        told = self.options.target_domain
-        return self._tag(samples, np.full(len(samples), told) if told else samples.domains.astype(str))
-
-    def _tag(self, samples: Samples, domains: np.ndarray) -> Samples:
-        feature = Feature(TAG_COLUMN, "category", tuple(self.domains_), meaning="domain of the row")
-        inputs = samples.inputs.assign(**{TAG_COLUMN: domains.astype(object)})
-        return samples.with_inputs(inputs, samples.schema.with_features([feature]))
+        return logits_of(self.inner_, self.tag_for_scoring(samples))

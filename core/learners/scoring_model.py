@@ -86,6 +86,14 @@ class ScoringModel:
         """(N, C) calibrated probabilities in the order of `classes`."""
         return self.calibrator.transform(self.learner.predict_probability(samples))
 
+    def predict_kinds(self, samples: Samples) -> np.ndarray:
+        """(N, K) P(kind | positive) in the order of the model's kinds; K is 0 where it tells none."""
+        return self.kinds.predict(samples) if self.kinds is not None else np.zeros((len(samples), 0))
+
+    def predict_findings(self, samples: Samples) -> np.ndarray:
+        """(N, K) calibrated probabilities of the model's findings, each by itself; K is 0 where it tells none."""
+        return self.findings.predict(samples) if self.findings is not None else np.zeros((len(samples), 0))
+
     def predict_interval(self, samples: Samples) -> np.ndarray:
         """(N, 2) low and high end of the calibrated positive-class probability."""
         return self.predict_all(samples)[1]

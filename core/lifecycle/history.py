@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from core.evaluation.ledger import champion_verdict
+from core.forecasting.headline import headline_metrics
 from core.lifecycle.git_files import Commit, commits_of, file_at
 from core.lifecycle.plain_changes import Change, changes_between
 
@@ -98,6 +99,7 @@ def _read_run(read: Callable[[str], str | None], vertical: str, commit: Commit) 
     """The run from its files; `read(path)` gives a file's text or None."""
     artifacts = f"artifacts/{vertical}"
     told = _json(read(f"{artifacts}/{METRICS_FILE}"))
+    figures = headline_metrics(told) if "horizons" in told else told
     params = _yaml(read("params.yaml")).get(vertical)
     params = params if isinstance(params, dict) else {}
     data = _yaml(read("data.dvc")).get("outs") or [{}]
@@ -105,7 +107,7 @@ def _read_run(read: Callable[[str], str | None], vertical: str, commit: Commit) 
         commit=commit.id,
         date=commit.date,
         subject=commit.subject,
-        metrics={name: value for name, value in told.items() if isinstance(value, dict) and "value" in value},
+        metrics={name: value for name, value in figures.items() if isinstance(value, dict) and "value" in value},
         facts={name: value for name, value in told.items() if not isinstance(value, dict)},
         verdict=_verdict(_json(read(f"{artifacts}/compare/ledger_metrics.json")), params),
         release=str(_json(read(f"{artifacts}/report/release_metrics.json")).get("decision") or ""),
@@ -116,7 +118,12 @@ def _read_run(read: Callable[[str], str | None], vertical: str, commit: Commit) 
 
 def _verdict(ledger: dict[str, Any], params: Mapping[str, Any]) -> str:
     """The champion's verdict; empty where the ledger does not have the transfer that params name."""
-    method = (params.get("train") or {}).get("transfer")
+    train = params.get("train") or {}
+    if "horizons" in ledger:  # of forecasts: with the history that is used, the mean of all horizons
+        wanted = (train.get("method"), train.get("history_days") or "all", "mean")
+        told = [e for e in ledger["entries"] if (e.get("method"), e.get("budget"), e.get("horizon")) == wanted]
+        return str(told[0].get("verdict") or "") if told else ""
+    method = train.get("transfer")
     if not any(entry.get("method") == method for entry in ledger.get("entries") or []):
         return ""
     return champion_verdict(ledger, method)["verdict"]

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import write_table
+from core.cases.evidence import write_confusion, write_findings, write_recalls
+from core.cases.kinds import truth_and_score
 from core.data.samples import Samples
 from core.evaluation.intervals import wilson_interval
 from core.evaluation.metrics import METRICS
 from core.images.disturbances import DISTURBANCES, STRENGTHS, disturb
 from core.images.image import images_of
 from core.pictures.examples import choose_examples, write_examples
-from core.pictures.finding_evidence import finding_table, macro_auc
 from core.pictures.localising import NATURAL_LEVEL, LocatedRows, calibrate_level, choose_rows, localise
 from core.stages.evaluate import EvaluationFacts
 
@@ -38,17 +39,9 @@ def evaluate_pictures(facts: EvaluationFacts, folder: Path, options: PictureEvid
     abstains = facts.model.abstains(facts.probability)
     result: dict[str, Any] = {"abstention": abstention(facts, abstains)}
     recalls = recall_at_false_alarms(*truth_and_score(facts))
-    kinds = recall_by_kind(facts)
     write_table(folder / "recalls.csv", recalls)
-    write_table(folder / "kinds.csv", kinds)
-    result["recalls"], result["kinds"] = recalls.to_dict("records"), kinds.to_dict("records")
-    if facts.model.kinds is not None:
-        confusion, result["kind_macro_f1"] = kind_confusion(facts)
-        write_table(folder / "kind_confusion.csv", confusion.reset_index(names="true"))
-    if facts.model.findings is not None:
-        table = finding_table(facts)
-        write_table(folder / "findings.csv", table)
-        result["findings"], result["finding_macro_auc"] = table.to_dict("records"), macro_auc(table)
+    result["recalls"] = recalls.to_dict("records")
+    result |= write_recalls(facts, folder) | write_confusion(facts, folder) | write_findings(facts, folder)
     if options.robustness_rows:
         say("robustness", started := time.perf_counter())
         table = robustness(facts, options.robustness_rows)
@@ -113,48 +106,6 @@ def recall_at_false_alarms(is_positive: np.ndarray, score: np.ndarray) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def recall_by_kind(facts: EvaluationFacts) -> pd.DataFrame:
-    """Of each kind of positive: how many, how many found at the model's threshold, and the Wilson interval."""
-    is_positive, score = truth_and_score(facts)
-    words = facts.test.kinds.astype(str)
-    rows = []
-    for word in sorted(set(words[is_positive]) - {""}):
-        here = is_positive & (words == word)
-        num_found = int((score[here] >= facts.model.threshold).sum())
-        low, high = wilson_interval(num_found, here.sum())
-        rows.append(
-            {
-                "kind": word,
-                "positives": int(here.sum()),
-                "found": num_found,
-                "recall": num_found / int(here.sum()),
-                "low": float(low),
-                "high": float(high),
-            }
-        )
-    return pd.DataFrame(rows, columns=["kind", "positives", "found", "recall", "low", "high"])
-
-
-def kind_confusion(facts: EvaluationFacts) -> tuple[pd.DataFrame, float]:
-    """Rows true, columns called, of the negative class and the known kinds; and macro-F1 of those present.
-
-    Negative below the threshold, else the most probable kind. Positives of a kind that it does not know are left out.
-    """
-    is_positive, score = truth_and_score(facts)
-    negative = facts.vertical.classes[1 - facts.vertical.positive_index]
-    words = (negative, *map(str, facts.model.kinds.words))
-    best = facts.model.kinds.predict(facts.test).argmax(axis=1)
-    called = np.where(score >= facts.model.threshold, np.array(words[1:], dtype=object)[best], negative)
-    truth = np.where(is_positive, facts.test.kinds.astype(str), negative)
-    is_known = np.isin(truth, words)
-    table = pd.crosstab(truth[is_known], called[is_known]).reindex(index=words, columns=words, fill_value=0)
-    counts = table.to_numpy()
-    total = counts.sum(axis=0) + counts.sum(axis=1)
-    is_present = total > 0
-    macro_f1 = float((2 * np.diag(counts)[is_present] / total[is_present]).mean())
-    return table, macro_f1
-
-
 def robustness(facts: EvaluationFacts, num_rows: int) -> pd.DataFrame:
     """AUC and decisions that flip, by disturbance and strength; the first line is of the same rows undisturbed."""
     rows = choose_rows(facts.test, num_rows, seed=facts.seed)
@@ -203,12 +154,6 @@ def locate(facts: EvaluationFacts, num_rows: int) -> dict[str, Any]:
         read[name] = LocatedRows.of(heat_maps(facts.model.learner, chosen), is_positive, chosen.sample_ids, masks)
     level, how = calibrate_level(read["valid"])
     return {"level": level, "level_from": how, "of_threshold": facts.model.threshold, **localise(read["test"], level)}
-
-
-def truth_and_score(facts: EvaluationFacts) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) is it positive, (N,) probability of it, of the test rows."""
-    index = facts.vertical.positive_index
-    return facts.test.targets == index, facts.probability[:, index]
 
 
 def _mean(values: np.ndarray) -> float | None:

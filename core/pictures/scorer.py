@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import read_json
-from core.data.manifest import FINDING_PREFIX
+from core.cases.columns import PROBABILITY_DECIMALS, finding_columns, kind_columns, kind_probabilities
 from core.data.samples import Samples
 from core.errors import VerificationError
 from core.images.decoding import decode
@@ -22,7 +22,6 @@ from core.learners.scoring_model import ScoringModel
 from core.pictures.words import PictureWords
 
 NATURAL_LEVEL = 0.5  # of heat maps, where nothing was calibrated
-PROBABILITY_DECIMALS = 6
 EVIDENCE = Path("evaluate") / "evidence" / "evidence.json"
 
 
@@ -113,14 +112,8 @@ class PictureScorer:
         outside, reasons = self._outside(samples)
         abstains = self.model.abstains(probability) | outside
         columns = {"probability": positive.round(PROBABILITY_DECIMALS)}
-        if self.model.kinds is not None:
-            of_kind = positive[:, None] * self.model.kinds.predict(samples)
-            for place, word in enumerate(self.kind_words):
-                columns[f"probability_{word}"] = of_kind[:, place].round(PROBABILITY_DECIMALS)
-        if self.model.findings is not None:
-            of_finding = self.model.findings.predict(samples)
-            for place, name in enumerate(self.finding_names):
-                columns[f"{FINDING_PREFIX}{name}"] = of_finding[:, place].round(PROBABILITY_DECIMALS)
+        of_kind = kind_probabilities(self.model, samples, positive)
+        columns |= kind_columns(self.model, of_kind, "probability_") | finding_columns(self.model, samples)
         columns["decision"] = decide(positive, self.model.threshold, abstains, self.words)
         if self.model.gate is not None:
             columns["ood"], columns["ood_reason"] = outside, reasons

@@ -13,6 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from PIL import Image as PillowImage
 
 from core.artifacts import read_json
+from core.cases.sections import findings_section, kind_evidence, read_evidence
 from core.evaluation.figure_style import BASELINE_COLOUR, COLOURS, MARKERS, TEXT_COLOUR, new_figure, quiet_axes
 from core.pictures.words import PictureWords
 from core.reporting.run_sections import RunFacts
@@ -82,35 +83,12 @@ def localisation_section(found: dict[str, Any] | None, words: PictureWords) -> S
 def kinds_section(folder: Path, evidence: dict[str, Any], words: PictureWords) -> Section:
     """Recall at fixed false rejects, by kind, and the confusion of kinds."""
     recalls = read_evidence(folder / "recalls.csv").rename(columns={"false_alarm_fraction": "false alarms at most"})
-    tables = [("Found at a fixed share of false alarms", recalls)]
-    figures = []
-    kinds = read_evidence(folder / "kinds.csv")
-    if kinds is not None and len(kinds):
-        tables.append(("Found by kind, at the model's threshold", kinds))
-        figures.append(("Recall by kind with 95 % intervals", plot_kinds(kinds)))
-    text = "An interval is Wilson's, 95 %; the limits at fixed false alarms are read off the test rows."
-    confusion = read_evidence(folder / "kind_confusion.csv")
-    if confusion is not None:
-        tables.append(("True kind (rows) against the kind that was called", confusion))
-        text += f" Macro-F1 over {words.negative} and the kinds: {evidence['kind_macro_f1']:.3f}."
-    return Section(title=f"Which {words.finding}s are found?", text=text, tables=tuple(tables), figures=tuple(figures))
-
-
-def findings_section(folder: Path, evidence: dict[str, Any]) -> Section | None:
-    """The figures of each finding by itself."""
-    table = read_evidence(folder / "findings.csv")
-    if table is None:
-        return None
-    macro = evidence["finding_macro_auc"]
-    mean = f" Mean AUC of the findings measured: {macro:.3f}." if macro is not None else " No finding was measured."
-    names = {"rows": "known rows", "average_precision": "average precision"}
+    tables, figures, macro = kind_evidence(folder, evidence, words.negative)
     return Section(
-        title="Which findings are there?",
-        text=(
-            "Each finding has a probability of its own, learned and measured on the rows where it is known: unknown is "
-            "not counted as absent. From low to high: bootstrap interval of the AUC over whole groups." + mean
-        ),
-        tables=(("Findings", table.rename(columns=names)),),
+        title=f"Which {words.finding}s are found?",
+        text="An interval is Wilson's, 95 %; the limits at fixed false alarms are read off the test rows." + macro,
+        tables=(("Found at a fixed share of false alarms", recalls), *tables),
+        figures=tuple(figures),
     )
 
 
@@ -179,21 +157,6 @@ def plot_examples(table: pd.DataFrame, folder: Path, classes: Sequence[str], pos
     return figure
 
 
-def plot_kinds(table: pd.DataFrame) -> Figure:
-    """Recall by kind, the least found first."""
-    shown = table.sort_values("recall", kind="stable")
-    figure = new_figure(6.4, 0.42 * len(shown) + 1.2)
-    axes = quiet_axes(figure.subplots(), title="Recall by kind", x_label="Share found (95 % interval)", y_label="")
-    places = np.arange(len(shown))
-    error = np.stack([shown["recall"] - shown["low"], shown["high"] - shown["recall"]])
-    axes.errorbar(shown["recall"], places, xerr=error, fmt="o", color=COLOURS[0], capsize=2.5, elinewidth=1.2)
-    axes.set_yticks(places, [f"{row.kind} ({row.positives})" for row in shown.itertuples()])
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_ylim(-0.6, len(shown) - 0.4)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    return figure
-
-
 def plot_robustness(table: pd.DataFrame) -> Figure:
     """AUC (where there are both classes) and flipped decisions over the strength, one line a disturbance."""
     plain, disturbed = table.iloc[0], table.iloc[1:]
@@ -214,8 +177,3 @@ def plot_robustness(table: pd.DataFrame) -> Figure:
             axes.set_ylim(bottom=0)
     figure.legend(*grid[-1].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
     return figure
-
-
-def read_evidence(path: Path) -> pd.DataFrame | None:
-    """A CSV that evaluate wrote, or None; `none` stays a word."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.exists() else None

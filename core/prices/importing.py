@@ -28,7 +28,7 @@ from core.prices.delivery import (
 from core.prices.market import market_frame
 from core.prices.reading import MarketOptions, columns_by_role, read_delivery
 
-NO_SUCH_THING = ("label", "positive", "group", "key", "text", "protected", "after_outcome", "drop")
+NO_SUCH_THING = ("label", "positive", "group", "key", "text", "protected", "after_outcome", "drop", "finding")
 MIN_ROWS_FOR_UNIT = 20
 
 

@@ -61,4 +61,5 @@ class RegressionParams:
     compare: RegressionCompareParams = field(default_factory=RegressionCompareParams)
     export: RegressionExportParams = field(default_factory=RegressionExportParams)
     report: ReportParams = field(default_factory=ReportParams)
+    retrain: Mapping[str, Any] = field(default_factory=dict)  # of `crossdomain retrain`; ValueRetrainParams
     options: Mapping[str, Any] = field(default_factory=dict)  # parsed by the vertical

@@ -16,6 +16,7 @@ from core.data.samples import Samples
 from core.data.table_schema import TableSchema
 from core.errors import VerificationError
 from core.explain.typical_values import typical_values
+from core.learners.learned_groups import LearnedGroups
 from core.learners.scoring_model import PLAIN_SUFFIXES
 from core.model_manifest import model_files, verify_folder, write_manifest
 from core.params import parse_section
@@ -33,7 +34,8 @@ class RegressionModel:
 
     band: how far the truth may be from the value; None: not known. unit: of the label, such as EUR or days; empty where
     it has none. typical: feature -> the training rows' median or most frequent value, against which reasons are told.
-    provenance: parameters, data hash, versions.
+    provenance: parameters, data hash, versions. learned: groups whose labels the value or its band was fitted on; None:
+    not known.
     """
 
     regressor: Regressor
@@ -44,6 +46,7 @@ class RegressionModel:
     options: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     typical: Mapping[str, float | str | None] = field(default_factory=dict)
+    learned: LearnedGroups | None = None
 
     def with_context(
         self,
@@ -105,6 +108,8 @@ class RegressionModel:
         with replacing_folder(folder) as temporary:
             save_regressor(self.regressor, temporary / REGRESSOR_FOLDER)
             write_json(temporary / MODEL_FILE, self._to_dict())
+            if self.learned is not None:
+                self.learned.save(temporary)
             for path in model_files(temporary):
                 if path.suffix not in PLAIN_SUFFIXES:
                     raise VerificationError(f"{path.name} is not a plain file; no such artifact is saved.")
@@ -136,6 +141,7 @@ class RegressionModel:
             options=values["options"],
             provenance=values["provenance"],
             typical=values["typical"],
+            learned=LearnedGroups.load(folder),
         )
 
     def _to_dict(self) -> dict[str, Any]:

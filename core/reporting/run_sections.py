@@ -171,6 +171,7 @@ def data_section(facts: RunFacts) -> Section:
     tables = [("Domains", domains)]
     for key, caption in (
         ("splits", "Rows and label rate by domain and split"),
+        ("ties", "Columns of the target that each source has"),
         ("leakage_suspects", "Leakage suspects"),
         ("shift", "Shift against the target's training rows (PSI; above 0.25 is large)"),
         ("problems", "Values that could not be read, by reason"),

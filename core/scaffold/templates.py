@@ -27,13 +27,18 @@ COMMON = {
     "report.py": "report.py.j2",
     "scoring.py": "scoring.py.j2",
 }
+OF_PICTURES = COMMON | {"evaluation.py": "evaluation.py.j2", "words.py": "words.py.j2"}
+BESIDE = ("multiclass", "multilabel")  # two classes as in `binary`, and kinds of the positive one or findings beside
 OF_CASES = ("domains/drawing.py", "report.py", "scoring.py")  # of verticals that score, not of those that forecast
-# (modality, task) -> file of the vertical -> its template below `<modality>_<task>/`, or below that of PARENTS
+# (modality, task) -> file of the vertical -> its template below `<modality>_<task>/`, or below that of its PARENTS
 TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("table", "binary"): COMMON,
     ("table", "regression"): {path: file for path, file in COMMON.items() if path != "report.py"},
     ("text", "binary"): COMMON,
-    ("image", "binary"): COMMON | {"evaluation.py": "evaluation.py.j2", "words.py": "words.py.j2"},
+    ("image", "binary"): OF_PICTURES,
+    **{("table", task): COMMON for task in BESIDE},
+    **{("text", task): COMMON for task in BESIDE},
+    **{("image", task): OF_PICTURES for task in BESIDE},
     ("timeseries", "regression"): {
         **{path: file for path, file in COMMON.items() if path not in OF_CASES},
         "domains/demo_other.yaml": "demo_other.yaml.j2",
@@ -42,6 +47,7 @@ TEMPLATES: Mapping[tuple[str, str], Mapping[str, str]] = {
 PARENTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("text", "binary"): ("table", "binary"),
     ("table", "regression"): ("table", "binary"),
+    **{(modality, task): (modality, "binary") for modality in ("table", "text", "image") for task in BESIDE},
 }
 
 
@@ -72,10 +78,12 @@ def render_section(name: str, modality: str, task: str) -> str:
 
 
 def _render(name: str, modality: str, task: str, template: str) -> str:
-    """One template, its own or the parent's; a name that it lacks is an error."""
-    places = [place for place in ((modality, task), PARENTS.get((modality, task))) if place]
+    """One template, its own or the nearest parent's; a name that it lacks is an error."""
+    places = [(modality, task)]
+    while places[-1] in PARENTS:
+        places.append(PARENTS[places[-1]])
     environment = Environment(
-        loader=FileSystemLoader([HERE / "_".join(place) for place in places]),
+        loader=FileSystemLoader([*(HERE / "_".join(place) for place in places), HERE]),
         autoescape=False,  # Python and YAML; the name was checked
         undefined=StrictUndefined,
         keep_trailing_newline=True,

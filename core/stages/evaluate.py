@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.artifacts import Artifacts, replacing_folder, write_json, write_table
+from core.cases.evidence import evaluate_cases
 from core.data.prepared import PREPARED_SPLITS, open_prepared, read_manifest
 from core.data.samples import Samples
 from core.evaluation.calibration import calibration_table
@@ -118,7 +119,7 @@ def _write_evidence(
     *,
     seed: int,
 ) -> None:
-    """`evidence/` with what the vertical adds; a folder with an empty evidence.json where it adds nothing."""
+    """`evidence/` with what the vertical adds, else kinds and findings; evidence.json is empty where there are none."""
 
     def masks(sample_ids: Sequence[str]) -> dict[str, np.ndarray]:
         from core.images.store import read_masks
@@ -131,8 +132,7 @@ def _write_evidence(
     valid, test = opened["valid"].labelled(), opened["test"].labelled()
     facts = EvaluationFacts(model, valid, test, probability, vertical, params, masks, seed, attributes, source)
     with replacing_folder(artifacts.path("evaluate", "evidence")) as folder:
-        more = vertical.evaluate_more(facts, folder) if vertical.evaluate_more is not None else {}
-        write_json(folder / "evidence.json", more)
+        write_json(folder / "evidence.json", (vertical.evaluate_more or evaluate_cases)(facts, folder))
 
 
 def _write_feature_map(

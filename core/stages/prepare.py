@@ -31,6 +31,7 @@ from core.data.quality import (
     describe_problems,
     describe_shift,
     describe_splits,
+    describe_ties,
     describe_translation,
 )
 from core.data.splits import Split, split_rows
@@ -105,6 +106,7 @@ def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
         PROBLEM_COLUMNS
     ]
     told = [{**vars(s), "is_dropped": s.is_strong and params.prepare.drop_suspects} for s in suspects]
+    translation = describe_translation(specs, target, use_protected=params.prepare.use_protected)
     report = {
         "vertical": vertical.name,
         "target_domain": target,
@@ -122,7 +124,8 @@ def prepare(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *,
         "source_columns": {name: describe_columns(rows[name]) for name in rows if name != target},
         "problems": describe_problems(problems),
         "domains": {name: describe_domain(rows[name], of_domain[name]) for name in rows},
-        "translation": describe_translation(specs, target, use_protected=params.prepare.use_protected),
+        "translation": translation,
+        "ties": describe_ties(translation),
         "shift": describe_shift(samples, manifest["split"].to_numpy(), target),
     }
     pictures = {
@@ -336,6 +339,9 @@ def _tell(report: dict[str, Any], suspects: list[dict[str, Any]]) -> None:
     for name, split in report["split"].items():
         counts = ", ".join(f"{count} {part}" for part, count in split["rows"].items() if count)
         print(f"prepare: {name}: {counts} ({split['method']})", flush=True)
+    for tie in report["ties"]:
+        told = tie["note"] or f"has {tie['tied']} of the target's {tie['of']} columns"
+        print(f"prepare: {tie['source']}: {told}", flush=True)
     for problem in report["problems"]:
         print(f"prepare: {problem['domain']}.{problem['column']}: {problem['count']} x {problem['reason']}", flush=True)
     for suspect in suspects:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from core.artifacts import Artifacts, read_json, write_json, write_text
+from core.cases.sections import case_sections
 from core.data.domain import DomainSpec
 from core.data.prepared import read_specs
 from core.evaluation.metrics import METRICS
@@ -41,7 +42,7 @@ def report(vertical: Vertical, params: VerticalParams, artifacts: Artifacts, *, 
     sections = [
         metrics_section(facts),
         transfer_section(facts),
-        *(vertical.report_sections(facts) if vertical.report_sections else []),
+        *(vertical.report_sections or case_sections)(facts),
         fairness_section(facts),
         model_section(facts),
         data_section(facts),

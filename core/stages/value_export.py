@@ -11,7 +11,7 @@ from core.artifacts import Artifacts, replacing_folder, write_json
 from core.data.prepared import open_prepared
 from core.data.samples import Samples
 from core.regression.params import RegressionParams
-from core.regression.regression_model import RegressionModel
+from core.regression.regression_model import REGRESSOR_FOLDER, RegressionModel
 from core.regression.regressor import REGRESSORS
 from core.vertical import Vertical
 
@@ -35,8 +35,9 @@ def value_export(vertical: Vertical, params: RegressionParams, artifacts: Artifa
     few = inputs.take(np.arange(min(NUM_SINGLE_ROWS, len(inputs))))
     singly = np.array([again.regressor.predict(few.take([row]))[0] for row in range(len(few))])
     difference = max(relative_difference(wanted, found), relative_difference(wanted[: len(few)], singly))
+    suffixes = {path.suffix.removeprefix(".") for path in (folder / REGRESSOR_FOLDER).rglob("*") if path.is_file()}
     metrics = {
-        "format": ", ".join(sorted({path.suffix.removeprefix(".") for path in folder.rglob("*") if path.is_file()})),
+        "format": ", ".join(sorted(suffixes)),
         "regressor": REGRESSORS.name_of(type(model.regressor)),
         "unit": model.unit,
         "rows_compared": len(inputs),

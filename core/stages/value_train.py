@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.artifacts import Artifacts, read_json, write_json, write_table
 from core.data.prepared import open_prepared, read_specs
 from core.data.samples import Samples
 from core.explain.feature_ranges import feature_ranges
+from core.learners.learned_groups import LearnedGroups
 from core.regression.choices import check_regression_choices
 from core.regression.conformal_band import ConformalBand
 from core.regression.metrics import MEAN_ERROR, REGRESSION_METRICS
@@ -62,6 +63,8 @@ def value_train(vertical: Vertical, params: RegressionParams, artifacts: Artifac
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS_OF},
         },
     )
+    labelled = [samples.groups[samples.is_labelled] for samples in opened.values()]
+    model = replace(model, learned=LearnedGroups.of(np.concatenate(labelled)))
     model.save(artifacts.path("train", "model"))
     write_json(artifacts.path("train", "feature_ranges.json"), feature_ranges(opened["train"]))
     metrics = {

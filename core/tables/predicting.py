@@ -62,9 +62,10 @@ def predict_table(
     """Score a CSV, CSV.GZ, Parquet or JSON file into a CSV (`.csv.gz`: packed), in the input's order, row for row.
 
     Columns: the key (or `row`, the number of the record from 1), probability, probability_low, probability_high,
-    the vertical's own, decision, reason_1, ..., data (SYNTHETIC; only where the model learned from generated rows),
-    problems. Memory holds `rows_per_chunk` rows, however long the file. The output appears when it is complete; an
-    error leaves what was there. Text cells that a spreadsheet would run as a formula get an apostrophe in front.
+    the vertical's own, decision, kind, kind_<word>, finding_<name> (only of a model that tells them), reason_1, ...,
+    data (SYNTHETIC; only where the model learned from generated rows), problems. Memory holds `rows_per_chunk` rows,
+    however long the file. The output appears when it is complete; an error leaves what was there. Text cells that a
+    spreadsheet would run as a formula get an apostrophe in front.
 
     Raises:
         MissingArtifactError: no input file or no model.
@@ -123,7 +124,7 @@ def predict_record(scorer: TableScorer, record: Mapping[str, Any]) -> dict[str, 
     columns, _ = scorer.score(frame)
     keys = {name: record[name] for name in scorer.key_names if name in record}
     row = {name: values[0] for name, values in columns.items()}
-    row |= {name: float(row[name]) for name in ("probability", "probability_low", "probability_high")}
+    row |= {name: float(value) for name, value in row.items() if isinstance(value, np.floating)}
     row |= {name: None if np.isnan(row[name]) else int(row[name]) for name in scorer.whole_columns}
     return {**keys, **row}
 

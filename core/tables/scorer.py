@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 
+from core.cases.columns import PROBABILITY_DECIMALS, finding_columns, kind_columns, kind_probabilities
 from core.data.samples import Samples
 from core.data.scoring_rows import columns_needed, samples_for_scoring
 from core.data.typing_rows import type_rows
@@ -18,9 +19,9 @@ from core.tables.options import TableOptions
 from core.tables.reasons import make_reason_writer
 from core.tables.words import TableWords
 
-PROBABILITY_DECIMALS = 6
 MAX_SHOWN_CHARACTERS = 80
 SYNTHETIC = "SYNTHETIC"
+KIND, KIND_PREFIX = "kind", "kind_"
 
 
 class TableScorer:
@@ -76,7 +77,9 @@ class TableScorer:
     def score(self, raw: pd.DataFrame) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
         """Columns of N scored rows (probability, ..., decision, reasons, problems), and notes for a person.
 
-        data: SYNTHETIC; only where the model learned from generated rows.
+        kind: the likeliest, None where the decision is negative; kind_<word>: P(positive) P(kind | positive);
+        finding_<name>: of each finding by itself; only of a model that tells them. data: SYNTHETIC; only where the
+        model learned from generated rows.
 
         `raw` holds texts or missing values; columns that the model does not read may be there or not.
 
@@ -95,6 +98,8 @@ class TableScorer:
             "probability_high": low_high[:, 1].round(PROBABILITY_DECIMALS),
             **self.own_columns(positive),
             "decision": decisions,
+            **self._kinds(samples, positive, decisions),
+            **finding_columns(self.model, samples),
         }
         if self.num_reasons:
             columns |= dict(zip(self.reason_names, self._reasons(samples, decisions).T, strict=True))
@@ -122,6 +127,16 @@ class TableScorer:
         if self.is_synthetic:
             columns["data"] = np.full(len(reasons), SYNTHETIC, dtype=object)
         return columns
+
+    def _kinds(self, samples: Samples, positive: np.ndarray, decisions: np.ndarray) -> dict[str, np.ndarray]:
+        """The likeliest kind of what is not called negative, and a probability of each; nothing without kinds."""
+        if self.model.kinds is None:
+            return {}
+        of_kind = kind_probabilities(self.model, samples, positive)
+        words = np.array(self.model.kinds.words, dtype=object)
+        likeliest = words[np.nan_to_num(of_kind).argmax(axis=1)]
+        likeliest[(decisions == self.words.negative) | np.isnan(positive)] = None
+        return {KIND: likeliest, **kind_columns(self.model, of_kind, KIND_PREFIX)}
 
     def _reasons(self, samples: Samples, decisions: np.ndarray) -> np.ndarray:
         """(N, num_reasons) str or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.cases.sections import case_sections
 from core.evaluation.plots import plot_score_bands
 from core.evaluation.score_bands import score_band_table
 from core.params import parse_section
@@ -16,9 +17,14 @@ from verticals.credit_risk.points import points_from_probability
 
 
 def report_sections(facts: RunFacts) -> list[Section]:
-    """Bands and cut-offs, example decisions with reasons, the scorecard."""
+    """Bands and cut-offs, kinds and findings where the model tells them, decisions with reasons, the scorecard."""
     options = parse_section(CreditOptions, facts.params.options, where="credit_risk.options")
-    return [_bands_section(facts, options), reasons_section(facts, options), scorecard_section(facts)]
+    return [
+        _bands_section(facts, options),
+        *case_sections(facts),
+        reasons_section(facts, options),
+        scorecard_section(facts),
+    ]
 
 
 def _bands_section(facts: RunFacts, options: CreditOptions) -> Section:

@@ -31,6 +31,24 @@ class GateLimits:
     num_bootstrap: int = Field(default=1000, ge=200)
     needs_gain: bool = False
 
+    def max_loss(self, metric: str, champion: float | None) -> float:
+        """Of a whole hold-out, in the metric's unit; `champion` is its value there."""
+        return {"brier": self.max_brier_loss, "cost_per_case": self.max_cost_loss}.get(metric, self.max_metric_loss)
+
+    def max_loss_of_slice(self, champion: float) -> float:
+        """Of the headline metric in one slice."""
+        return self.max_slice_loss
+
+    @property
+    def slice_words(self) -> str:
+        """That limit in words."""
+        return f"{self.max_slice_loss:g}"
+
+    @property
+    def needed_of_a_slice(self) -> str:
+        """What it takes for a slice to be compared."""
+        return f"{self.min_slice_rows} rows and {self.min_per_class} groups of each class"
+
     def __post_init__(self) -> None:
         smallest_p = NUM_GAIN_TESTS * 2 / (self.num_bootstrap + 1)
         if smallest_p >= 1 - self.confidence:

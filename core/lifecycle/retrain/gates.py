@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from core.errors import BadInputError
-from core.evaluation.metrics import METRICS
 from core.evaluation.multiple_testing import holm
 from core.evaluation.release import Gate, decide_release
-from core.lifecycle.retrain.comparisons import BRIER, COST, Comparison
+from core.lifecycle.retrain.comparisons import COST, Comparison
 from core.lifecycle.retrain.gate_limits import GateLimits
+from core.lifecycle.retrain.report_words import metric_title
 
 # A smaller difference is rounding, not loss: scores saved as float32 carry seven digits.
 SMALLEST_DIFFERENCE = 1e-6
@@ -60,10 +60,10 @@ def promotion_gates(
 
 def _comparison_gate(one: Comparison, limits: GateLimits) -> Gate:
     """Of all rows of a hold-out."""
-    max_loss = {BRIER: limits.max_brier_loss, COST: limits.max_cost_loss}.get(one.metric, limits.max_metric_loss)
+    max_loss = limits.max_loss(one.metric, one.champion)
     name, value = f"{one.rows}: {_title(one.metric)}", _told(one, limits)
     wanted = f"no loss beyond chance, and none over {max_loss:g}"
-    problem = _too_few(one, limits)
+    problem = one.too_few(limits)
     if problem:
         return Gate(name, value, wanted, False, "hold", problem)
     if one.difference is None or one.low is None or one.high is None:
@@ -83,17 +83,14 @@ def _comparison_gate(one: Comparison, limits: GateLimits) -> Gate:
 
 def _slice_gate(compared: Sequence[Comparison], limits: GateLimits) -> Gate:
     """The worst slice of both hold-outs; a hold-out that is too small as a whole tells nothing by slice."""
-    small = {one.rows for one in compared if not one.slice and _too_few(one, limits)}
+    small = {one.rows for one in compared if not one.slice and one.too_few(limits)}
     slices = [one for one in compared if one.slice]
     told = [one for one in slices if one.rows not in small and one.difference is not None and one.p_value is not None]
-    wanted = f"no slice with a loss beyond chance or over {limits.max_slice_loss:g}"
+    wanted = f"no slice with a loss beyond chance or over {limits.slice_words}"
     left_out = f"{len(slices) - len(told)} of {len(slices)} slices are too small to compare"
     if not told:
         value = f"not measured: {left_out}" if slices else "not measured: the domain names no slices"
-        reason = (
-            f"A slice needs {limits.min_slice_rows} rows and {limits.min_per_class} groups of each class, in a hold-out"
-            " that is large enough itself."
-        )
+        reason = f"A slice needs {limits.needed_of_a_slice}, in a hold-out that is large enough itself."
         return Gate("slices", value, wanted, True, "refuse", reason)
     refused = [one for one in told if _is_worse(one, limits)]
     worst = min(refused or told, key=lambda one: one.difference)
@@ -103,7 +100,7 @@ def _slice_gate(compared: Sequence[Comparison], limits: GateLimits) -> Gate:
         names = ", ".join(f"{one.slice} ({one.rows})" for one in refused)
         reason = f"Worse by more than chance, over all slices of a hold-out, in {names}."
         return Gate("slices", value, wanted, False, "refuse", reason)
-    if worst.difference < -limits.max_slice_loss - SMALLEST_DIFFERENCE:
+    if worst.difference < -limits.max_loss_of_slice(worst.champion) - SMALLEST_DIFFERENCE:
         reason = f"A loss of {-worst.difference:.4f} may be chance, but is over the limit: a person decides."
         return Gate("slices", value, wanted, False, "hold", reason)
     return Gate("slices", value, wanted, True, "refuse", "No slice is worse by more than chance.")
@@ -124,7 +121,7 @@ def _gain_gate(whole: Sequence[Comparison], limits: GateLimits) -> Gate:
     better = [
         f"{_title(one.metric)} {one.difference:+.4f}, adjusted p {p_value:.2g}"
         for one, p_value in zip(whole, adjusted, strict=True)
-        if not _too_few(one, limits)
+        if not one.too_few(limits)
         and one.low is not None
         and one.low > SMALLEST_DIFFERENCE
         and p_value < 1 - limits.confidence
@@ -144,20 +141,6 @@ def _is_worse(one: Comparison, limits: GateLimits) -> bool:
     return one.difference < -SMALLEST_DIFFERENCE and one.p_value < 1 - limits.confidence
 
 
-def _too_few(one: Comparison, limits: GateLimits) -> str:
-    """Why the hold-out decides nothing; "" where it does."""
-    for kind, count in (("negative", one.num_positive_groups), ("positive", one.num_negative_groups)):
-        if count == 0:
-            return f"All {one.num_rows:,} rows are {kind}: a hold-out of one class decides nothing. Label more rows."
-    positive, negative = one.num_positive_groups, one.num_negative_groups
-    if one.num_rows >= limits.min_rows and min(positive, negative) >= limits.min_per_class:
-        return ""
-    return (
-        f"{one.num_rows:,} rows, {positive:,} groups with a positive and {negative:,} with a negative: below"
-        f" {limits.min_rows:,} rows or {limits.min_per_class:,} groups of a class a hold-out decides nothing."
-    )
-
-
 def _told(one: Comparison, limits: GateLimits) -> str:
     """Both models, and the gain with its interval."""
     if one.difference is None:
@@ -169,4 +152,4 @@ def _told(one: Comparison, limits: GateLimits) -> str:
 
 
 def _title(metric: str) -> str:
-    return "cost per case" if metric == COST else METRICS[metric].title
+    return metric_title(metric) if metric != COST else "cost per case"

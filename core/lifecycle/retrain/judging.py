@@ -15,7 +15,7 @@ from core.learners.scoring_model import ScoringModel
 from core.lifecycle.retrain.comparisons import Comparison, compare_models
 from core.lifecycle.retrain.gates import promotion_gates, standing
 from core.lifecycle.retrain.prepared_rows import TargetRows, latency_ratio, probability_of
-from core.lifecycle.retrain.retrain_params import RetrainParams
+from core.lifecycle.retrain.retrain_params import RetrainParams, RunParams
 from core.lifecycle.retrain.scored import Scored
 from core.params import VerticalParams
 from core.vertical import Vertical
@@ -39,24 +39,24 @@ def judge(
     release: the pipeline's own decision of this challenger (release_metrics.json); None of one that it did not make.
     changed_code: files in no commit; None where there is no commit at all.
     """
-    gates = [*_release_gates(release, retrain), _code_gate(changed_code, retrain)]
+    gates = [*release_gates(release, retrain), code_gate(changed_code, retrain)]
     compared: list[Comparison] = []
     if champion is not None and rows is not None:
         fresh, regression = (
             _compare(name, part, challenger, champion, vertical, params, retrain)
             for name, part in judged_rows(rows, challenger, champion).items()
         )
-        ratio = latency_ratio(challenger, champion, rows)
+        ratio = latency_ratio(challenger, champion, rows, predict=lambda model, few: model.predict_probability(few))
         if fresh is None:
-            gates.append(_empty_gate())
+            gates.append(empty_gate())
         else:
             gates += promotion_gates(fresh, regression, retrain.gates, latency_ratio=ratio)
         compared = [*(fresh or ()), *(regression or ())]
     return {**standing(gates), "comparisons": [asdict(one) for one in compared]}
 
 
-def judged_rows(rows: TargetRows, challenger: ScoringModel, champion: ScoringModel) -> dict[str, TargetRows]:
-    """Labelled test rows, and those of the regression set, of groups that neither model learned from."""
+def judged_rows(rows: TargetRows, challenger: Any, champion: Any) -> dict[str, TargetRows]:
+    """Labelled test rows, and those of the regression set, of groups that neither model (`learned`) learned from."""
     is_unseen = rows.samples.is_labelled.copy()
     for model in (challenger, champion):
         if model.learned is not None:
@@ -99,7 +99,7 @@ def _compare(
     )
 
 
-def _release_gates(release: Mapping[str, Any] | None, retrain: RetrainParams) -> list[Gate]:
+def release_gates(release: Mapping[str, Any] | None, retrain: RunParams) -> list[Gate]:
     """As the report stage judged the challenger; what a person has waived passes and says so."""
     gates = []
     for told in (release or {}).get("gates", []):
@@ -110,7 +110,8 @@ def _release_gates(release: Mapping[str, Any] | None, retrain: RetrainParams) ->
     return gates
 
 
-def _code_gate(changed_code: Sequence[str] | None, retrain: RetrainParams) -> Gate:
+def code_gate(changed_code: Sequence[str] | None, retrain: RunParams) -> Gate:
+    """Is the code in a commit?"""
     told = "no commit" if changed_code is None else ", ".join(changed_code[:3]) + (", ..." if changed_code[3:] else "")
     is_clean = changed_code is not None and not changed_code
     return Gate(
@@ -123,7 +124,8 @@ def _code_gate(changed_code: Sequence[str] | None, retrain: RetrainParams) -> Ga
     )
 
 
-def _empty_gate() -> Gate:
+def empty_gate() -> Gate:
+    """No row to compare on."""
     return Gate(
         FRESH,
         "no labelled row that neither model learned from",

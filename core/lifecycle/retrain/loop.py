@@ -20,6 +20,14 @@ EXIT_CODES = {"promoted": 0, "kept": 0, "refused": 20, "held": 21}
 
 def run_type(vertical: Vertical) -> type[Run]:
     """How the vertical's models are watched, fitted and judged."""
+    if vertical.forecasts:
+        from core.forecasting.retrain.series_run import SeriesRun
+
+        return SeriesRun
+    if vertical.predicts_number:
+        from core.regression.retrain.value_run import ValueRun
+
+        return ValueRun
     from core.lifecycle.retrain.case_run import CaseRun
 
     return CaseRun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,11 +28,14 @@ NUM_TIMED_ROWS, NUM_TIMINGS = 200, 5
 
 @dataclass(frozen=True)
 class TargetRows:
-    """samples: N rows of the target. manifest: their N rows (batch, split, slice columns), in the same order."""
+    """samples: N rows of the target. manifest: their N rows (batch, split, slice columns), in the same order.
+
+    positive_index: of the positive class; None where labels are numbers.
+    """
 
     samples: Samples
     manifest: pd.DataFrame
-    positive_index: int
+    positive_index: int | None
 
     def take(self, rows: np.ndarray) -> TargetRows:
         """The rows of a mask (N,)."""
@@ -43,8 +46,10 @@ class TargetRows:
 
     @property
     def targets(self) -> np.ndarray:
-        """(N,) float: 1 positive, 0 negative, NaN unknown."""
+        """(N,) float: 1 positive, 0 negative, or the number; NaN unknown."""
         labels = self.samples.labels
+        if self.positive_index is None:
+            return labels
         return np.where(np.isnan(labels), np.nan, (labels == self.positive_index).astype(float))
 
     @property
@@ -63,11 +68,11 @@ def open_target_rows(vertical: Vertical, params: VerticalParams, artifacts: Arti
     opened = open_prepared(vertical, params, artifacts, splits=TARGET_SPLITS)
     samples = concatenate([part for part in opened.values() if len(part)])
     manifest = read_manifest(artifacts).set_index("sample_id").loc[samples.sample_ids].reset_index()
-    return TargetRows(samples, manifest, vertical.positive_index)
+    return TargetRows(samples, manifest, None if vertical.predicts_number else vertical.positive_index)
 
 
-def fit_to(model: ScoringModel, samples: Samples) -> Samples:
-    """The same rows in the model's own schema.
+def fit_to(model: Any, samples: Samples) -> Samples:
+    """The same rows in the model's own `schema`.
 
     Raises:
         VerificationError: a feature of the model is no column any more.
@@ -124,7 +129,9 @@ def embed_texts(samples: Samples) -> np.ndarray | None:
     return embedder.embed([text.strip() for text in texts]).astype(float)
 
 
-def latency_ratio(challenger: ScoringModel, champion: ScoringModel, rows: TargetRows) -> float | None:
+def latency_ratio(
+    challenger: Any, champion: Any, rows: TargetRows, *, predict: Callable[[Any, Samples], Any]
+) -> float | None:
     """Challenger's time of scoring the same rows / the champion's, the quickest of five each, in turn."""
     if not len(rows):
         return None
@@ -134,7 +141,7 @@ def latency_ratio(challenger: ScoringModel, champion: ScoringModel, rows: Target
         for name, model in (("challenger", challenger), ("champion", champion)):
             samples = fit_to(model, timed.samples)
             started = time.perf_counter()
-            model.predict_probability(samples)
+            predict(model, samples)
             quickest[name] = min(quickest[name], time.perf_counter() - started)
     return float(quickest["challenger"] / max(quickest["champion"], 1e-9))
 

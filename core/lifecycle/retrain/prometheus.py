@@ -19,7 +19,7 @@ from core.lifecycle.retrain.journal_facts import (
     time_of,
 )
 
-FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "cost_per_case")  # of the monitor's Performance
+FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "cost_per_case", "qlike")  # of the monitor's Performance
 HELP = {
     "crossdomain_retrain_last_run_timestamp_seconds": "When the last retraining run ended, in seconds since 1970.",
     "crossdomain_retrain_outcome": "1 for the outcome of the last retraining run, 0 for all others.",

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.evaluation.metrics import METRICS
+from core.regression.metrics import REGRESSION_METRICS
 
 MISSING = "–"
+TITLES = {"qlike": "QLIKE"}  # of metrics in no registry that are no words
 
 
 def metric_title(name: str) -> str:
     """A metric for a heading; `cost_per_case` and such are in no registry."""
-    return METRICS[name].title if name in METRICS else name.replace("_", " ").capitalize()
+    for registry in (METRICS, REGRESSION_METRICS):
+        if name in registry:
+            return registry[name].title
+    return TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
 def figure_text(value: float | None) -> str:

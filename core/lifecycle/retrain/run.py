@@ -118,8 +118,9 @@ class Run(abc.ABC):
         self.step("prepare", self.prepare)
         watched = self.step("watch", lambda: self.watch_and_tell(taken))
         if watched["batch_problems"]:
-            self.step("set_aside", lambda: self.set_aside(taken, watched))
-            decision = self.step("decide", lambda: self.stay(HELD, watched["batch_problems"], [taken["batch"]]))
+            aside = self.step("set_aside", lambda: self.set_aside(taken, watched))
+            names = [aside["batch"]] if aside["batch"] else []
+            decision = self.step("decide", lambda: self.stay(HELD, watched["batch_problems"], names))
         else:
             decision = self.train_and_decide(watched)
         if self.retrain.commit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,18 @@ from core.lifecycle.retrain.batch_source import BatchSource
 from core.vertical import Vertical
 
 
-def take_in(data_folder: Path, vertical: Vertical, target: str, source: BatchSource | None) -> dict[str, Any]:
+def take_in(
+    data_folder: Path,
+    vertical: Vertical,
+    target: str,
+    source: BatchSource | None,
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Import the delivery, unless an earlier start of this run has done so; which batches the target has then.
 
     Whether it was there before the run is asked when the run begins (`refuse_known_batch`), so a batch that is found
-    here is this run's own.
+    here is this run's own. options: of the vertical's import, besides the batch's name.
 
     Raises:
         BadInputError: the import refuses the delivery.
@@ -31,7 +39,9 @@ def take_in(data_folder: Path, vertical: Vertical, target: str, source: BatchSou
     told: dict[str, Any] = {"domain": folder.name, "batch": None, "notes": []}
     if source is not None:
         if not has_batch(folder, source.name):
-            outcome = vertical.import_domain(source.path, Path(data_folder), source.domain, batch=source.name)
+            outcome = vertical.import_domain(
+                source.path, Path(data_folder), source.domain, batch=source.name, **(options or {})
+            )
             told["notes"] = list(outcome.notes)
         entry = next(entry for entry in read_batches(folder) if entry["name"] == source.name)
         told |= {"batch": source.name, "rows": entry["rows"], "quarantined": entry.get("quarantined", 0)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,10 @@ from core.evaluation.intervals import bootstrap_interval
 from core.evaluation.metrics import METRICS
 from core.evaluation.scored_rows import ScoredRows
 from core.learners.finding_model import rows_that_know
-from core.stages.evaluate import EvaluationFacts
+
+if TYPE_CHECKING:
+    from core.stages.evaluate import EvaluationFacts
+
 
 COLUMNS = ("finding", "rows", "positives", "auc", "low", "high", "average_precision", "ece", "note")
 

@@ -1,0 +1,1 @@
+"""Retraining of verticals that predict a number: how they are watched, fitted and judged."""
