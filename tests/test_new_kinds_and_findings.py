@@ -40,9 +40,11 @@ BESIDE = {
     ("text", "multiclass"): ["kind", "kind_fault", "kind_fire", "kind_hurt"],
     ("image", "multilabel"): ["finding_scratch", "finding_spot"],
 }
+ALWAYS = (("table", "multiclass"),)  # the others, a minute or two each, by `pytest -m slow`
+CASES = [pytest.param(case, id="_".join(case), marks=() if case in ALWAYS else pytest.mark.slow) for case in BESIDE]
 
 
-@pytest.fixture(scope="module", params=BESIDE, ids="_".join)
+@pytest.fixture(scope="module", params=CASES)
 def project(request, tmp_path_factory):
     """(copy of the project, modality, task, name of a generated vertical whose six stages have run there)."""
     modality, task = request.param
