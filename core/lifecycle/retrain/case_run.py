@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from core.artifacts import read_json
-from core.data.domain_folder import batch_names
 from core.learners.scoring_model import ScoringModel
-from core.lifecycle.retrain.deciding import changed_code, labelled_batches
+from core.lifecycle.retrain.deciding import changed_code
 from core.lifecycle.retrain.judging import challenger_metrics, judge
-from core.lifecycle.retrain.prepared_rows import TargetRows, open_target_rows
+from core.lifecycle.retrain.prepared_run import PreparedRun
 from core.lifecycle.retrain.retrain_params import RetrainParams, retrain_params
-from core.lifecycle.retrain.run import Run
-from core.lifecycle.retrain.training import PIPELINE, kind_of_training, learns_unlabelled, train_challenger
+from core.lifecycle.retrain.training import PIPELINE, learns_unlabelled, train_challenger
 from core.lifecycle.retrain.watching import watch_target
 from core.params import VerticalParams
 
 
 @dataclass(frozen=True)
-class CaseRun(Run):
+class CaseRun(PreparedRun):
     """Watched by the drift monitor; judged on rows that neither model learned from, at costs of both mistakes."""
 
     params: VerticalParams
@@ -36,10 +34,6 @@ class CaseRun(Run):
         """A scoring model."""
         return ScoringModel.load(folder)
 
-    def rows(self) -> TargetRows:
-        """The prepared rows of the target."""
-        return open_target_rows(self.vertical, self.params, self.artifacts)
-
     def watch(self, taken: Mapping[str, Any]) -> dict[str, Any]:
         """Columns, embedding, scores and labels of the rows since the champion against those it knew."""
         batches, newest = self.news(taken)
@@ -53,15 +47,9 @@ class CaseRun(Run):
         )
         return watched.as_dict()
 
-    def kind_of_training(self, watched: Mapping[str, Any]) -> tuple[str, str]:
-        """From scratch on all deliveries, or only the map from scores to probabilities anew."""
-        advice = watched["recommendation"]
-        return kind_of_training(
-            advice["action"] if advice else None,
-            self.retrain,
-            num_new_labels=watched.get("num_new_labels", 0),
-            learns_unlabelled=learns_unlabelled(self.params),
-        )
+    def learns_unlabelled(self) -> bool:
+        """Of the transfer in params."""
+        return learns_unlabelled(self.params)
 
     def fit(self, kind: str) -> dict[str, Any]:
         """The pipeline's model, or the champion with another calibration."""
@@ -96,7 +84,3 @@ class CaseRun(Run):
             return challenger_metrics(judgement)
         told = read_json(self.artifacts.require("evaluate", "metrics.json"))
         return {name: value for name, value in told.items() if isinstance(value, dict) and "value" in value}
-
-    def learned_batches(self) -> list[str]:
-        """Those with labels: the others are news to the model until theirs come."""
-        return labelled_batches(self.artifacts, batch_names(self.target_folder), self.target)

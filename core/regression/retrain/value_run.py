@@ -9,13 +9,12 @@ from typing import Any
 
 import core.regression.transfers  # noqa: F401 - registers all
 from core.artifacts import read_json
-from core.data.domain_folder import batch_names
-from core.lifecycle.retrain.deciding import changed_code, labelled_batches
+from core.lifecycle.retrain.deciding import changed_code
 from core.lifecycle.retrain.gates import promotion_gates, standing
 from core.lifecycle.retrain.judging import code_gate, empty_gate, judged_rows, release_gates
-from core.lifecycle.retrain.prepared_rows import TargetRows, fit_to, latency_ratio, open_target_rows
-from core.lifecycle.retrain.run import Run
-from core.lifecycle.retrain.training import PIPELINE, RECALIBRATED, kind_of_training, train_challenger
+from core.lifecycle.retrain.prepared_rows import TargetRows, latency_ratio
+from core.lifecycle.retrain.prepared_run import PreparedRun
+from core.lifecycle.retrain.training import PIPELINE, RECALIBRATED, train_challenger
 from core.params import parse_section
 from core.regression.params import RegressionParams, RegressionTrainParams
 from core.regression.predicted_rows import PredictedRows
@@ -27,7 +26,7 @@ from core.regression.transfer import REGRESSION_TRANSFERS
 
 
 @dataclass(frozen=True)
-class ValueRun(Run):
+class ValueRun(PreparedRun):
     """Watched by columns, predictions and errors; judged by errors on rows that neither model learned from."""
 
     params: RegressionParams
@@ -42,25 +41,15 @@ class ValueRun(Run):
         """A regression model."""
         return RegressionModel.load(folder)
 
-    def rows(self) -> TargetRows:
-        """The prepared rows of the target."""
-        return open_target_rows(self.vertical, self.params, self.artifacts)
-
     def watch(self, taken: Mapping[str, Any]) -> dict[str, Any]:
         """Columns, predictions and errors of the rows since the champion against those it knew."""
         batches, newest = self.news(taken)
         told = {"folder": self.target_folder, "batches": batches, "newest": newest, "params": self.retrain}
         return watch_values(self.champion(), self.rows(), **told)
 
-    def kind_of_training(self, watched: Mapping[str, Any]) -> tuple[str, str]:
-        """From scratch on all deliveries, or nothing."""
-        advice = watched["recommendation"]
-        return kind_of_training(
-            advice["action"] if advice else None,
-            self.retrain,
-            num_new_labels=watched.get("num_new_labels", 0),
-            learns_unlabelled=learns_unlabelled(self.params.train),
-        )
+    def learns_unlabelled(self) -> bool:
+        """Of the transfer in params."""
+        return learns_unlabelled(self.params.train)
 
     def fit(self, kind: str) -> dict[str, Any]:
         """The pipeline's model."""
@@ -109,7 +98,7 @@ class ValueRun(Run):
         return compare_values(
             name,
             sides,
-            fit_to(champion, rows.samples).groups.astype(str),
+            rows.samples.groups.astype(str),
             rows.slices,
             self.retrain.gates,
             metric=self.vertical.metrics[0],
@@ -120,10 +109,6 @@ class ValueRun(Run):
         """Of the pipeline's evaluation."""
         told = read_json(self.artifacts.require("evaluate", "metrics.json"))
         return {name: told[name] for name in self.vertical.metrics if name in told}
-
-    def learned_batches(self) -> list[str]:
-        """Those with labels: the others are news to the model until theirs come."""
-        return labelled_batches(self.artifacts, batch_names(self.target_folder), self.target)
 
 
 def learns_unlabelled(params: RegressionTrainParams) -> bool:
